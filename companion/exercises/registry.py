@@ -1,0 +1,34 @@
+"""The list of all exercises, by id."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from companion.errors import CourseError
+from companion.exercises import masked
+from companion.exercises.exercise import Exercise
+
+_CHAPTERS = (masked,)
+_BY_ID: dict[str, Exercise] = {
+    exercise.id: exercise for chapter in _CHAPTERS for exercise in chapter.EXERCISES
+}
+
+
+def ids() -> list[str]:
+    """All exercise ids, in the order of the chapters."""
+    return list(_BY_ID)
+
+
+def find(exercise_id: str) -> Exercise:
+    """The exercise with this id.
+
+    Raises:
+        CourseError: no exercise has this id; the message lists ids that look like it, or all ids.
+    """
+    if not isinstance(exercise_id, str):
+        raise CourseError('the id of the exercise comes first: check("masked-loss", mlm_loss).')
+    if exercise_id in _BY_ID:
+        return _BY_ID[exercise_id]
+    near = get_close_matches(exercise_id, _BY_ID, n=3, cutoff=0.5)
+    cure = f"did you mean {' or '.join(near)}?" if near else f"the ids are {', '.join(_BY_ID)}."
+    raise CourseError(f"there is no exercise {exercise_id!r}: {cure}")

@@ -1,0 +1,149 @@
+"""Masked language modelling (Devlin et al., 2019, section 3.1, "Task #1").
+
+Some positions are chosen. At most of them the token is hidden, and the model has to say
+which token stood there. The loss counts the chosen positions and no others.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from companion.errors import CourseError
+from companion.tokenization import word_starts
+
+IGNORE = -100  # the label of positions that do not count, as in torch and transformers
+
+
+@dataclass
+class MaskedLM:
+    """Collator: rows of token ids -> ``input_ids`` and ``labels``.
+
+    Masking is dynamic (Liu et al., 2019, section 4.1): the choice depends on ``seed`` and
+    on the number of the batch, so the same row is masked differently whenever it returns,
+    and the same batch number always gives the same masks.
+
+    The *number* of chosen positions is fixed: ``share`` of those that a row of this length
+    can hold between ``[CLS]`` and ``[SEP]``. Equal shapes let the computation run much
+    faster on a CPU, and the share is then exact instead of right on average.
+
+    Attributes:
+        tokenizer: must have a mask token.
+        share: share of positions that are chosen; BERT has 0.15.
+        hidden, random: of the chosen positions, the share that becomes the mask token and
+            the share that becomes a random token; the rest keep their token.
+        whole_words: choose words instead of tokens (``[MASK]`` all pieces of a word).
+        seed: see above.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    share: float = 0.15
+    hidden: float = 0.8
+    random: float = 0.1
+    whole_words: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.tokenizer.mask_token_id is None:
+            raise CourseError("this tokenizer has no mask token: use one of a masked LM")
+        if not 0 < self.share < 1:
+            raise CourseError(f"share is {self.share}: give a number between 0 and 1")
+        if self.hidden < 0 or self.random < 0 or self.hidden + self.random > 1:
+            raise CourseError("hidden and random must be shares whose sum is at most 1")
+        special = set(self.tokenizer.all_special_ids)
+        self._special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
+        self._special[list(special)] = True
+        self._ordinary = (~self._special).nonzero().squeeze(1)
+        if self.whole_words:
+            self._starts = torch.from_numpy(word_starts(self.tokenizer))
+
+    def __call__(self, rows, number: int = 0) -> dict[str, torch.Tensor]:
+        """Mask one batch.
+
+        Args:
+            rows: token ids of shape (batch, length), array or tensor; never modified.
+            number: the number of this batch; another number gives other masks.
+
+        Returns:
+            ``input_ids`` and ``labels``, both (batch, length), int64. Labels are the
+            original ids at chosen positions and -100 elsewhere.
+        """
+        ids = torch.as_tensor(np.asarray(rows).astype(np.int64))
+        if ids.ndim != 2 or not ids.numel():
+            raise CourseError(f"rows have shape {tuple(ids.shape)}: give (batch, length), not empty")
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        chosen = self.choose(ids, generator)
+        labels = ids.masked_fill(~chosen, IGNORE)
+        return {"input_ids": self._corrupt(ids, chosen, generator), "labels": labels}
+
+    def choose(self, ids: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Which positions count. Shape (batch, length), bool; never a special token."""
+        allowed = ~self._special[ids]
+        room = ids.shape[0] * max(ids.shape[1] - 2, 1)
+        wanted = max(1, round(self.share * room))
+        keys = torch.rand(ids.shape, generator=generator)
+        if self.whole_words:
+            keys = self._same_key_per_word(ids, keys)
+        order = keys.masked_fill(~allowed, 2.0).flatten().argsort(stable=True)
+        chosen = torch.zeros(ids.numel(), dtype=torch.bool)
+        chosen[order[: min(wanted, int(allowed.sum()))]] = True
+        return chosen.view_as(ids)
+
+    def _same_key_per_word(self, ids: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        # Words are drawn by the key of their first token, so their pieces stay together.
+        # The last word drawn may be cut to keep the number of positions fixed.
+        begins = self._starts[ids] | self._special[ids]
+        begins[:, 0] = True
+        word = begins.flatten().cumsum(0) - 1
+        return keys.flatten()[begins.flatten()][word].view_as(ids)
+
+    def _corrupt(self, ids, chosen, generator) -> torch.Tensor:
+        kind = torch.rand(ids.shape, generator=generator)
+        draw = torch.randint(len(self._ordinary), ids.shape, generator=generator)
+        hide = chosen & (kind < self.hidden)
+        swap = chosen & (kind >= self.hidden) & (kind < self.hidden + self.random)
+        inputs = ids.masked_fill(hide, self.tokenizer.mask_token_id)
+        return torch.where(swap, self._ordinary[draw], inputs)
+
+
+def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Encoder and masked-LM head of a Hugging Face model (BERT, ALBERT, RoBERTa families)."""
+    for name in ("cls", "lm_head", "predictions"):
+        if hasattr(model, name) and hasattr(model, "base_model"):
+            return model.base_model, getattr(model, name)
+    raise CourseError(
+        f"{type(model).__name__} has no masked-LM head: load it with AutoModelForMaskedLM"
+    )
+
+
+def masked_logits(
+    model: nn.Module,
+    input_ids: torch.Tensor,
+    where: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Logits at the positions ``where`` only, (number of them, vocabulary).
+
+    The head is the most expensive layer for its size, because it ends in one score for
+    every vocabulary entry. Running it on the chosen positions alone gives the same
+    numbers there. Packed rows have no padding; rows with padding need their
+    ``attention_mask``.
+    """
+    encoder, head = parts(model)
+    states = encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    return head(states.flatten(0, 1)[where.flatten().nonzero().squeeze(1)])
+
+
+def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Mean cross-entropy in nats over the positions that have a label. Scalar tensor.
+
+    Equal to ``model(**batch).loss`` of the Hugging Face class, computed from
+    ``masked_logits``.
+    """
+    where = batch["labels"] != IGNORE
+    if not where.any():
+        raise CourseError("no position has a label: mask the batch before asking for its loss")
+    logits = masked_logits(model, batch["input_ids"], where, batch.get("attention_mask"))
+    return nn.functional.cross_entropy(logits.float(), batch["labels"][where])

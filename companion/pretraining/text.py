@@ -1,0 +1,111 @@
+"""The text of a recipe: training splits and files, without what the tests will ask.
+
+A document is removed when it shares 13 consecutive words with any validation or test
+text of the course's corpora (the rule of the GPT-3 paper, Brown et al., 2020, section 4,
+with whole documents removed).
+"""
+
+import hashlib
+import lzma
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion import corpora
+from companion.corpora.splits import words
+from companion.errors import CourseError
+from companion.pretraining.recipe import Recipe
+
+OVERLAP = 13
+
+
+class Held:
+    """Runs of 13 words that stand in validation or test texts."""
+
+    def __init__(self, texts: Iterable[str], size: int = OVERLAP,
+                 units: Callable[[str], list[str]] = words):
+        self.size, self.units = size, units
+        self.known: set[str] = set()
+        self.runs: set[int] = set()
+        for text in texts:
+            tokens = units(text)
+            self.known.update(tokens)
+            self.runs.update(
+                hash(tuple(tokens[i : i + size])) for i in range(len(tokens) - size + 1)
+            )
+
+    def in_text(self, text: str) -> bool:
+        """Whether the text shares a run with those held out."""
+        tokens, known, size = self.units(text), self.known, self.size
+        run = 0  # words in a row that occur in held-out text at all; most runs end early
+        for end, token in enumerate(tokens, 1):
+            run = run + 1 if token in known else 0
+            if run >= size and hash(tuple(tokens[end - size : end])) in self.runs:
+                return True
+        return False
+
+
+@dataclass
+class Source:
+    """What one source gave. ``documents`` and ``removed`` count texts."""
+
+    name: str
+    documents: int
+    removed: int
+    characters: int
+    sha256: str
+
+    def line(self) -> str:
+        return (f"{self.name}: {self.documents:,} texts ({self.characters:,} characters), "
+                f"{self.removed:,} removed for 13 shared words")
+
+
+def _corpus(name: str):
+    if name not in corpora.__all__:
+        raise CourseError(f"unknown corpus '{name}': use one of {', '.join(corpora.__all__)}")
+    return getattr(corpora, name)()
+
+
+def _lines(path: Path) -> list[str]:
+    opener = lzma.open if path.suffix == ".xz" else open
+    with opener(path, "rt", encoding="utf8") as handle:
+        return [line.strip() for line in handle if line.strip()]
+
+
+def _share(lines: list[str], share: float, seed: int) -> list[str]:
+    """A random part of the lines, the same whatever the machine."""
+    if share >= 1:
+        return lines
+    order = sorted(range(len(lines)), key=lambda i: hashlib.md5(f"{seed}:{i}".encode()).digest())
+    return [lines[i] for i in sorted(order[: round(share * len(lines))])]
+
+
+def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], list[Source]]:
+    """Training texts (shuffled), validation texts, and a report per source.
+
+    Raises:
+        CourseError: unknown corpus, no folder given, a file that is not there.
+    """
+    if recipe.text.files and folder is None:
+        raise CourseError("this recipe reads files: name their folder with --text FOLDER")
+    for name in recipe.text.files:
+        if not (Path(folder) / name).is_file():
+            raise CourseError(f"the --text folder has no file {name}: add it or edit the recipe")
+    loaded = {name: _corpus(name) for name in recipe.text.corpora}
+    validation = [t for data in loaded.values() for t in data["validation"]["text"]]
+    held = Held(t for data in loaded.values() for s in ("validation", "test")
+                for t in data[s]["text"])
+    sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
+    sources += [(name, _share(_lines(Path(folder) / name), share, recipe.seed))
+                for name, share in recipe.text.files.items()]
+    texts, report = [], []
+    for name, lines in sources:
+        kept = [line for line in lines if not held.in_text(line)]
+        digest = hashlib.sha256("\n".join(kept).encode()).hexdigest()
+        report.append(
+            Source(name, len(kept), len(lines) - len(kept), sum(map(len, kept)), digest)
+        )
+        texts += kept
+    random.Random(recipe.seed).shuffle(texts)
+    return texts, validation, report

@@ -1,0 +1,156 @@
+"""Vocabularies, and packing text into rows of one length.
+
+Packing: texts are tokenised, joined with ``[SEP]`` between them and cut into rows of a
+fixed length ("FULL-SENTENCES" in the RoBERTa paper, Liu et al., 2019, section 4.2). No
+position is padding, so no attention mask is needed and no arithmetic is wasted.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from companion.errors import CourseError
+
+SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+BATCH = 1000  # texts handed to the tokenizer at a time; bounds memory, changes no result
+
+
+def _finish(backend: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
+    cls, sep = (backend.token_to_id(SPECIAL[k]) for k in ("cls_token", "sep_token"))
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, model_max_length=max_length, **SPECIAL
+    )
+
+
+def train_wordpiece(
+    texts: Iterable[str], vocab_size: int, lowercase: bool = True, max_length: int = 512
+) -> PreTrainedTokenizerFast:
+    """A WordPiece tokenizer in BERT's form, trained on ``texts`` (Devlin et al., 2019).
+
+    Args:
+        texts: the training texts; at least one must not be empty.
+        vocab_size: the largest number of entries, the five special tokens included.
+
+    Returns:
+        A tokenizer that writes ``[CLS] a [SEP]`` and ``[CLS] a [SEP] b [SEP]``.
+    """
+    if vocab_size <= len(SPECIAL):
+        raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=list(SPECIAL.values()), show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    if backend.get_vocab_size() <= len(SPECIAL):
+        raise CourseError("the texts to train the vocabulary on are empty: give some text")
+    return _finish(backend, max_length)
+
+
+def cut_vocabulary(
+    tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], size: int
+) -> tuple[PreTrainedTokenizerFast, np.ndarray]:
+    """A smaller WordPiece vocabulary: the entries that ``texts`` use most.
+
+    Special tokens and single characters always stay, so that every word that could be
+    written before still can be, if in more pieces. The order of the entries is kept.
+
+    Returns:
+        ``(tokenizer, kept)``: ``kept`` of shape (new size,) holds the old id of every new
+        id, so ``embeddings[kept]`` are the new tokenizer's embeddings.
+    """
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    if state["model"]["type"] != "WordPiece":
+        raise CourseError("only a WordPiece vocabulary can be cut: start from a BERT tokenizer")
+    vocabulary = state["model"]["vocab"]
+    kept = {vocabulary[token] for token in SPECIAL.values()}
+    kept |= {i for token, i in vocabulary.items() if len(token.removeprefix("##")) == 1}
+    if size < len(kept):
+        raise CourseError(
+            f"size is {size}, but characters and special tokens alone are {len(kept)}: raise it"
+        )
+    counts: Counter[int] = Counter()
+    for ids in _encode(tokenizer, texts):
+        counts.update(ids)
+    for token_id, _ in counts.most_common():
+        if len(kept) == size:
+            break
+        kept.add(token_id)
+    old = np.array(sorted(kept))
+    tokens = tokenizer.convert_ids_to_tokens(old.tolist())
+    backend = Tokenizer(models.WordPiece(dict(zip(tokens, range(len(old)))), unk_token="[UNK]"))
+    backend.normalizer = tokenizer.backend_tokenizer.normalizer
+    backend.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
+    return _finish(backend, 512), old
+
+
+def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    texts = iter(texts)
+    while batch := list(islice(texts, BATCH)):
+        for encoding in backend.encode_batch(batch, add_special_tokens=False):
+            yield encoding.ids
+
+
+def pack(
+    texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128
+) -> np.ndarray:
+    """Texts as rows of token ids of one length, without padding.
+
+    Every row begins with ``[CLS]`` and ends with ``[SEP]``; texts follow one another with
+    ``[SEP]`` between them. What does not fill the last row is left out.
+
+    Returns:
+        Array of shape (rows, length), uint16 while the vocabulary allows it.
+    """
+    if length < 3:
+        raise CourseError(f"length is {length}: a row needs room for [CLS], a token and [SEP]")
+    kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
+    parts = []
+    for ids in _encode(tokenizer, texts):
+        if ids:
+            parts.append(np.array([*ids, tokenizer.sep_token_id], kind))
+    flat = np.concatenate(parts) if parts else np.zeros(0, kind)
+    inner = length - 2
+    rows = len(flat) // inner
+    if not rows:
+        raise CourseError(
+            f"{len(flat)} tokens do not fill one row of {length}: give more text or shorter rows"
+        )
+    packed = np.empty((rows, length), kind)
+    packed[:, 0] = tokenizer.cls_token_id
+    packed[:, 1:-1] = flat[: rows * inner].reshape(rows, inner)
+    packed[:, -1] = tokenizer.sep_token_id
+    return packed
+
+
+def word_starts(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
+    """For every vocabulary entry, whether it begins a word. Shape (vocabulary size,), bool.
+
+    WordPiece marks continuations (``##ing``); byte-level BPE and SentencePiece mark
+    beginnings (``Ġ`` and ``▁``).
+    """
+    tokens: Sequence[str] = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    if any(token.startswith("##") for token in tokens):
+        return np.array([not token.startswith("##") for token in tokens])
+    special = set(tokenizer.all_special_tokens)
+    return np.array([token[:1] in "Ġ▁" or token in special for token in tokens])

