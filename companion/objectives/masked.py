@@ -27,7 +27,8 @@ class MaskedLM:
 
     The *number* of chosen positions is fixed: ``share`` of those that a row of this length
     can hold between ``[CLS]`` and ``[SEP]``. Equal shapes let the computation run much
-    faster on a CPU, and the share is then exact instead of right on average.
+    faster on a CPU, and the share is then exact instead of right on average. Padding is
+    not counted.
 
     Attributes:
         tokenizer: must have a mask token.
@@ -55,6 +56,7 @@ class MaskedLM:
         special = set(self.tokenizer.all_special_ids)
         self._special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
         self._special[list(special)] = True
+        self._pads = self.tokenizer.pad_token_id is not None
         self._ordinary = (~self._special).nonzero().squeeze(1)
         if self.whole_words:
             self._starts = torch.from_numpy(word_starts(self.tokenizer))
@@ -70,18 +72,32 @@ class MaskedLM:
             ``input_ids`` and ``labels``, both (batch, length), int64. Labels are the
             original ids at chosen positions and -100 elsewhere.
         """
-        ids = torch.as_tensor(np.asarray(rows).astype(np.int64))
-        if ids.ndim != 2 or not ids.numel():
-            raise CourseError(f"rows have shape {tuple(ids.shape)}: give (batch, length), not empty")
+        ids = self._ids(rows)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         chosen = self.choose(ids, generator)
         labels = ids.masked_fill(~chosen, IGNORE)
         return {"input_ids": self._corrupt(ids, chosen, generator), "labels": labels}
 
+    def _ids(self, rows) -> torch.Tensor:
+        try:
+            ids = torch.as_tensor(np.asarray(rows).astype(np.int64))
+        except (TypeError, ValueError):
+            raise CourseError("rows are not one table of ids: pack or pad to one length") from None
+        if ids.ndim != 2 or not ids.numel():
+            raise CourseError(
+                f"rows have shape {tuple(ids.shape)}: give (batch, length), not empty"
+            )
+        if ids.min() < 0 or ids.max() >= len(self._special):
+            raise CourseError(
+                f"rows hold ids outside 0..{len(self._special) - 1}: pack with this tokenizer"
+            )
+        return ids
+
     def choose(self, ids: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Which positions count. Shape (batch, length), bool; never a special token."""
         allowed = ~self._special[ids]
-        room = ids.shape[0] * max(ids.shape[1] - 2, 1)
+        filled = (ids != self.tokenizer.pad_token_id).sum() if self._pads else ids.numel()
+        room = int(filled) - 2 * len(ids)
         wanted = max(1, round(self.share * room))
         keys = torch.rand(ids.shape, generator=generator)
         if self.whole_words:
@@ -110,12 +126,17 @@ class MaskedLM:
 
 def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
     """Encoder and masked-LM head of a Hugging Face model (BERT, ALBERT, RoBERTa families)."""
+    # The name of the class, because models of other objectives have a ``cls`` or an
+    # ``lm_head`` too: next-sentence prediction, causal language models.
+    if not any(kind.__name__.endswith("ForMaskedLM") for kind in type(model).__mro__):
+        raise CourseError(
+            f"{type(model).__name__} has no masked-LM head: load it with AutoModelForMaskedLM"
+        )
     for name in ("cls", "lm_head", "predictions"):
-        if hasattr(model, name) and hasattr(model, "base_model"):
+        if hasattr(model, name):
             return model.base_model, getattr(model, name)
-    raise CourseError(
-        f"{type(model).__name__} has no masked-LM head: load it with AutoModelForMaskedLM"
-    )
+    raise CourseError(f"the head of {type(model).__name__} is of another form: use a model of the "
+                      "BERT, ALBERT or RoBERTa family")
 
 
 def masked_logits(
@@ -123,16 +144,19 @@ def masked_logits(
     input_ids: torch.Tensor,
     where: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
+    **inputs: torch.Tensor,
 ) -> torch.Tensor:
     """Logits at the positions ``where`` only, (number of them, vocabulary).
 
     The head is the most expensive layer for its size, because it ends in one score for
     every vocabulary entry. Running it on the chosen positions alone gives the same
     numbers there. Packed rows have no padding; rows with padding need their
-    ``attention_mask``.
+    ``attention_mask``. Other ``inputs`` (``token_type_ids``) go to the encoder as well.
     """
     encoder, head = parts(model)
-    states = encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    states = encoder(
+        input_ids=input_ids, attention_mask=attention_mask, **inputs
+    ).last_hidden_state
     return head(states.flatten(0, 1)[where.flatten().nonzero().squeeze(1)])
 
 
@@ -145,5 +169,6 @@ def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     where = batch["labels"] != IGNORE
     if not where.any():
         raise CourseError("no position has a label: mask the batch before asking for its loss")
-    logits = masked_logits(model, batch["input_ids"], where, batch.get("attention_mask"))
+    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    logits = masked_logits(model, where=where, **inputs)
     return nn.functional.cross_entropy(logits.float(), batch["labels"][where])

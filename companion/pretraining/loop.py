@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
+from companion.errors import CourseError
 from companion.objectives import masked
 from companion.pretraining import build, state
 from companion.pretraining.recipe import Recipe
@@ -48,7 +49,8 @@ def keep_memory() -> None:
 def fast_at_bf16() -> bool:
     """Whether this device multiplies bf16 matrices faster than fp32 ones."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        # Not is_bf16_supported: it is true of older devices too, where bf16 is emulated.
+        return torch.cuda.get_device_capability() >= (8, 0)
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
@@ -84,7 +86,13 @@ def rows_of(step: int, recipe: Recipe, total: int) -> np.ndarray:
 @torch.inference_mode()
 def evaluate(model: nn.Module, collator: masked.MaskedLM, rows: np.ndarray, size: int = 32,
              device: torch.device | str = "cpu") -> dict[str, float]:
-    """Masked-LM loss in nats and top-1 accuracy over ``rows``, each row masked once."""
+    """Masked-LM loss in nats and top-1 accuracy over ``rows``, each row masked once.
+
+    The model is left in the mode (training or not) that it was in.
+    """
+    if not len(rows):
+        raise CourseError("there are no rows to evaluate on: pack some text first")
+    mode = model.training
     model.eval()
     total = right = count = 0.0
     for number, start in enumerate(range(0, len(rows), size)):
@@ -95,19 +103,35 @@ def evaluate(model: nn.Module, collator: masked.MaskedLM, rows: np.ndarray, size
         total += nn.functional.cross_entropy(logits, targets, reduction="sum").item()
         right += (logits.argmax(-1) == targets).sum().item()
         count += len(targets)
+    model.train(mode)
     return {"loss": total / count, "accuracy": right / count, "positions": int(count)}
 
 
 class Log:
-    """A JSONL file. After a kill, lines beyond the step resumed from are cut off."""
+    """A JSONL file. After a kill, lines beyond the step resumed from are cut off.
+
+    ``setting``: the last line that says how the run was started or resumed, if any.
+    """
 
     def __init__(self, path: Path, step: int, quiet: bool):
         self.path, self.quiet = path, quiet
-        if quiet:
-            return
         lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
-        kept = [x for x in lines if x.endswith("}") and json.loads(x)["step"] <= step]
-        state.write_text(path, "".join(x + "\n" for x in kept))
+        known = [(line, self._parsed(line)) for line in lines]
+        kept = [(line, data) for line, data in known if data and data["step"] <= step]
+        if step == 0:
+            kept = []  # the run begins again
+        starts = [data for _, data in kept if data.get("event") in ("start", "resume")]
+        self.setting = starts[-1] if starts else {}
+        if not quiet:
+            state.write_text(path, "".join(line + "\n" for line, _ in kept))
+
+    @staticmethod
+    def _parsed(line: str) -> dict | None:
+        try:  # a kill may have cut the last line
+            data = json.loads(line)
+        except json.JSONDecodeError:
+            return None
+        return data if isinstance(data, dict) and "step" in data else None
 
     def write(self, step: int, **values) -> None:
         if not self.quiet:
@@ -127,16 +151,18 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
 
     Returns:
         The folder of the finished model. If it is already there, nothing is done.
+
+    Raises:
+        CourseError: the folder holds a run of another recipe, or no whole state of this
+            one; the recipe cannot be run, or its loss is no longer finite.
     """
     out = Path(out)
+    build.refuse_other(recipe, out)
     if (out / "model").is_dir():
-        state.verify(out / "model")
+        state.verify(out / "model", "delete it and run again, to go on from the last state")
         return out / "model"
     keep_memory()
-    precision = recipe.training.precision
-    if precision == "auto":
-        precision = "bf16" if fast_at_bf16() else "no"
-    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+    accelerator = start_accelerate(recipe)
     with accelerator.main_process_first():
         material = build.prepare(recipe, out, None if text is None else Path(text),
                                  say=print if accelerator.is_main_process else lambda _: None)
@@ -148,6 +174,24 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
     run.resume()
     run.train(progress and accelerator.is_main_process)
     return run.finish()
+
+
+def start_accelerate(recipe: Recipe) -> Accelerator:
+    """The processes and the precision of a run."""
+    precision = recipe.training.precision
+    if precision == "auto":
+        precision = "bf16" if fast_at_bf16() else "no"
+    try:
+        accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+    except ValueError:
+        raise CourseError(f"this process has trained with another precision than {precision}: "
+                          "restart Python, or set precision in the recipe") from None
+    processes = accelerator.num_processes
+    if recipe.training.rows % processes:
+        # Unequal parts would weigh unequally in the mean of the gradients.
+        raise CourseError(f"{recipe.training.rows} rows a step cannot be shared by {processes} "
+                          "processes: use a number of processes that divides them")
+    return accelerator
 
 
 class _Run:
@@ -175,29 +219,34 @@ class _Run:
         self.log = Log(self.out / "log.jsonl", self.step, quiet=not self.main)
         for warning in warnings:
             self.log.write(self.step, event="warning", message=warning)
-        self.log.write(self.step, event="resume" if self.step else "start",
-                       processes=self.accelerator.num_processes,
-                       precision=self.accelerator.mixed_precision,
-                       device=self.accelerator.device.type, torch=torch.__version__)
+        setting = {"processes": self.accelerator.num_processes,
+                   "precision": self.accelerator.mixed_precision,
+                   "device": self.accelerator.device.type, "torch": torch.__version__}
+        for name, value in setting.items():
+            if (before := self.log.setting.get(name, value)) != value:
+                self.log.write(self.step, event="warning", message=f"{name} was {before} and is "
+                               f"now {value}: the end will not be bit-equal to one run's")
+        self.log.write(self.step, event="resume" if self.step else "start", **setting)
 
     def train(self, progress: bool) -> None:
         steps, t = self.recipe.steps, self.recipe.training
         if self.step == 0:
             self.evaluate()
         bar = tqdm(total=steps, initial=self.step, disable=not progress, unit="step")
-        began, since, summed = time.perf_counter(), self.step, 0.0
+        since, summed, seconds = self.step, 0.0, 0.0
         while self.step < steps:
+            began = time.perf_counter()
             summed += self.one_step()
+            seconds += time.perf_counter() - began  # of training alone
             bar.update()
             if self.step % 20 == 0 or self.step == steps:
-                seconds = time.perf_counter() - began
                 tokens = (self.step - since) * t.rows * self.recipe.text.row_length
                 mean = summed / (self.step - since)
                 self.log.write(self.step, train_loss=round(mean, 4),
                                tokens=self.step * t.rows * self.recipe.text.row_length,
                                tokens_per_second=round(tokens / seconds))
                 bar.set_postfix(loss=f"{mean:.3f}", tokens_per_s=f"{tokens / seconds:,.0f}")
-                began, since, summed = time.perf_counter(), self.step, 0.0
+                since, summed, seconds = self.step, 0.0, 0.0
             if self.step % t.evaluate_every == 0 or self.step == steps:
                 self.evaluate()
             if self.step % t.save_every == 0 and self.step < steps:
@@ -206,11 +255,12 @@ class _Run:
 
     def one_step(self) -> float:
         recipe, accelerator = self.recipe, self.accelerator
-        torch.manual_seed(recipe.seed * 1_000_003 + self.step)  # dropout
+        rank, world = accelerator.process_index, accelerator.num_processes
+        # Dropout: every process has masks of its own. A CPU uses 32 bits of the number.
+        torch.manual_seed(recipe.seed * 1_000_003 + self.step + rank * 1_000_000_007)
         share = rate(self.step, recipe.steps, recipe.training.warmup)
         for group in self.adamw.param_groups:
             group["lr"] = group["base"] * share
-        rank, world = accelerator.process_index, accelerator.num_processes
         rows = self.material.train[rows_of(self.step, recipe, len(self.material.train))]
         batch = self.collator(rows[rank::world], self.step * world + rank)
         batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
@@ -224,7 +274,7 @@ class _Run:
         self.step += 1
         value = accelerator.reduce(loss.detach(), "mean").item()
         if not math.isfinite(value):
-            raise FloatingPointError(
+            raise CourseError(
                 f"the loss is {value} at step {self.step}: lower the learning rate in the recipe"
             )
         return value

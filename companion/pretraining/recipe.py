@@ -83,7 +83,8 @@ class Recipe:
         """Read a recipe from a file, or one of the course's own by its name.
 
         Raises:
-            CourseError: no such file, not TOML, an unknown key, a value of a wrong type.
+            CourseError: no such file, not TOML, an unknown key, a value of a wrong type or
+                out of range.
         """
         file = Path(path)
         if not file.is_file():
@@ -93,7 +94,7 @@ class Recipe:
             raise CourseError(f"no recipe {path}: give a TOML file or one of: {known}")
         try:
             table = tomllib.loads(file.read_text(encoding="utf8"))
-        except tomllib.TOMLDecodeError as problem:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
             raise CourseError(f"{file.name} is not valid TOML: {problem}") from None
         return cls.from_dict(table, file.name)
 
@@ -106,23 +107,58 @@ class Recipe:
             if key in sections:
                 values[key] = _section(sections[key], value, f"{where}, [{key}]")
             elif key in ("name", "seed"):
+                if type(value) is not {"name": str, "seed": int}[key]:
+                    raise CourseError(f"{where}: '{key}' is {value!r}: give a text for name, a "
+                                      "whole number for seed")
                 values[key] = value
             else:
                 raise CourseError(f"{where} has an unknown key '{key}': remove it or mend its name")
         if not values.get("name"):
             raise CourseError(f'{where} has no name: add a line name = "..."')
-        return cls(**values)
+        recipe = cls(**values)
+        _check_ranges(recipe, where)
+        return recipe
 
 
-def _section(kind: type, table: dict[str, Any], where: str):
+def _check_ranges(recipe: Recipe, where: str) -> None:
+    text, model, m, t = recipe.text, recipe.model, recipe.masking, recipe.training
+    shares = text.files.values()
+    rules = {
+        "seed must not be negative": recipe.seed >= 0,
+        "[text] corpora must name a corpus": bool(text.corpora),
+        "[text] files needs shares above 0, at most 1":
+            all(type(s) in (int, float) and 0 < s <= 1 for s in shares),
+        "[text] row_length must be at least 3": text.row_length >= 3,
+        "[model] vocabulary must be above 5 for a fresh model":
+            model.vocabulary > 5 or (bool(model.start) and model.vocabulary >= 0),
+        "[masking] share must be between 0 and 1": 0 < m.share < 1,
+        "[masking] hidden and random must be shares whose sum is at most 1":
+            m.hidden >= 0 and m.random >= 0 and m.hidden + m.random <= 1,
+        "[training] tokens, rows, evaluate_every and save_every must be at least 1":
+            min(t.tokens, t.rows, t.evaluate_every, t.save_every) >= 1,
+        "[training] rate and clip must be above 0": t.rate > 0 and t.clip > 0,
+        "[training] head_rate and weight_decay must not be negative":
+            t.head_rate >= 0 and t.weight_decay >= 0,
+        "[training] warmup must be a share from 0 to 1": 0 <= t.warmup <= 1,
+        "[training] precision must be auto, bf16 or no": t.precision in ("auto", "bf16", "no"),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise CourseError(f"{where}: {rule}")
+
+
+def _section(kind: type, table: Any, where: str):
+    if not isinstance(table, dict):
+        raise CourseError(f"{where} is {table!r}: make it a table, with one 'key = value' a line")
+    table = dict(table)  # the caller's stays as it is
     known = {f.name: f for f in fields(kind)}
     blank = kind()
     for key, value in table.items():
         if key not in known:
             raise CourseError(f"{where} has an unknown key '{key}': use {', '.join(known)}")
         expected = type(getattr(blank, key))
-        if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        if expected is float and type(value) is int:
             table[key] = value = float(value)
-        if not isinstance(value, expected):
+        if type(value) is not expected:  # exact, because True is an instance of int
             raise CourseError(f"{where}: '{key}' is {value!r}, but must be a {expected.__name__}")
     return kind(**table)

@@ -47,50 +47,57 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     for name in names:
         with open(partial / name, "rb") as handle:
             os.fsync(handle.fileno())
+    old = folder.with_name(folder.name + ".old.partial")
+    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():  # a rename cannot replace a folder that is not empty
-        shutil.rmtree(folder)
+        os.replace(folder, old)
     os.replace(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
-def verify(folder: Path) -> None:
-    """Compare every file with the manifest.
+def verify(folder: Path, cure: str = "restore it with git, or fetch it again") -> None:
+    """Compare every file with the manifest. ``cure`` ends the message of an error.
 
     Raises:
         CourseError: no manifest, a missing file, or one whose hash differs.
     """
     try:
         hashes = json.loads((folder / MANIFEST).read_text(encoding="utf8"))
-    except (OSError, json.JSONDecodeError):
-        raise CourseError(f"{folder.name} has no readable {MANIFEST}: fetch the folder again") from None
+    except (OSError, ValueError):  # not there; not UTF-8; not JSON
+        hashes = None
+    if not isinstance(hashes, dict) or not hashes:
+        raise CourseError(f"{folder.name} has no readable {MANIFEST}: {cure}")
     for name, expected in hashes.items():
         path = folder / name
         if not path.is_file():
-            raise CourseError(f"{folder.name}/{name} is missing: fetch the folder again")
+            raise CourseError(f"{folder.name}/{name} is missing: {cure}")
         if sha256(path) != expected:
             raise CourseError(
-                f"{folder.name}/{name} is damaged (its SHA-256 differs from {MANIFEST}): "
-                "restore it with git, or fetch it again"
+                f"{folder.name}/{name} is damaged (its SHA-256 differs from {MANIFEST}): {cure}"
             )
 
 
 def newest(folder: Path) -> tuple[Path | None, list[str]]:
     """The newest whole state under ``folder`` and messages about damaged ones passed over."""
     warnings = []
-    found = [p for p in folder.glob("step-*") if p.is_dir() and p.suffix != ".partial"]
-    for state in sorted(found, reverse=True):
+    for state in reversed(_states(folder)):
         try:
-            verify(state)
+            verify(state, "the state before it is used")
             return state, warnings
         except CourseError as problem:
-            warnings.append(f"passed over: {problem}")
+            warnings.append(str(problem))
     if warnings:
-        raise CourseError(f"{warnings[0].removeprefix('passed over: ')} (no other state is left: "
-                          f"delete {folder.name}/step-* to begin again)")
+        raise CourseError(f"no state in {folder.name} is whole: delete its folders step-* "
+                          "to begin again")
     return None, warnings
+
+
+def _states(folder: Path) -> list[Path]:
+    found = [p for p in folder.glob("step-*") if p.name.removeprefix("step-").isdigit()]
+    return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
 
 
 def prune(folder: Path) -> None:
     """Delete all states but the newest ``KEEP``."""
-    found = [p for p in folder.glob("step-*") if p.is_dir() and p.suffix != ".partial"]
-    for old in sorted(found)[:-KEEP]:
+    for old in _states(folder)[:-KEEP]:
         shutil.rmtree(old)

@@ -69,8 +69,12 @@ def _corpus(name: str):
 
 def _lines(path: Path) -> list[str]:
     opener = lzma.open if path.suffix == ".xz" else open
-    with opener(path, "rt", encoding="utf8") as handle:
-        return [line.strip() for line in handle if line.strip()]
+    try:
+        with opener(path, "rt", encoding="utf8") as handle:
+            return [line.strip() for line in handle if line.strip()]
+    except (lzma.LZMAError, EOFError, UnicodeDecodeError) as problem:
+        raise CourseError(f"{path.name} is damaged or not UTF-8 ({problem}): fetch it again, or "
+                          "save it as UTF-8") from None
 
 
 def _share(lines: list[str], share: float, seed: int) -> list[str]:

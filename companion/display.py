@@ -1,0 +1,77 @@
+"""Figures and small tables of the course: one palette, few words, readable without colour."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: distinguishable for all common kinds of colour blindness.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def read_log(path: str | Path, event: str | None = None) -> list[dict]:
+    """Lines of a recipe's log; with ``event`` only those (``"validation"``, for example)."""
+    lines = Path(path).read_text(encoding="utf8").splitlines()
+    entries = [json.loads(line) for line in lines]
+    return [e for e in entries if e.get("event") == event] if event else entries
+
+
+def curves(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x: str,
+    y: str,
+    level: tuple[float, str] | None = None,
+    logx: bool = False,
+) -> Figure:
+    """Lines of ``(x values, y values)`` by name, told apart by colour and by marker.
+
+    Args:
+        level: a horizontal line and its label, for a value known beforehand.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for i, (name, (xs, ys)) in enumerate(series.items()):
+        axes.plot(xs, ys, label=name, color=PALETTE[i % len(PALETTE)],
+                  marker=MARKERS[i % len(MARKERS)], markersize=4, markevery=0.1)
+    if level:
+        axes.axhline(level[0], color="0.4", linestyle="--", linewidth=1, label=level[1])
+    if logx:
+        axes.set_xscale("log")
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
+def bars(values: Mapping[str, float], x: str) -> Figure:
+    """Horizontal bars by name, the first at the top, each with its value."""
+    figure, axes = plt.subplots(figsize=(6.4, 0.35 * len(values) + 0.9), layout="constrained")
+    drawn = axes.barh(range(len(values)), list(values.values()), color=PALETTE[0])
+    axes.bar_label(drawn, fmt="%.2f", padding=3)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    axes.set_xlabel(x)
+    axes.margins(x=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
+    """Text table: columns padded to their widest entry, numbers to the right."""
+    cells = [[str(c) for c in row] for row in [header, *rows]]
+    width = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    right = [all(isinstance(row[i], (int, float)) or _number(row[i]) for row in rows)
+             for i in range(len(header))]
+    lines = ["  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, width, right))
+             for row in cells]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _number(text) -> bool:
+    try:
+        float(str(text).replace(",", "").rstrip("%"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Turn a finished run into a course checkpoint: ``python -m tools.ship RUN NAME``.
+
+The weights are rounded to fp16, the log and the report on the text go with them, and a
+manifest of SHA-256 values comes last. The model card (README.md) and licence files that
+already lie in the checkpoint's folder are kept.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+from companion.checkpoints import MODELS
+from companion.pretraining import state
+
+KEPT = ("README.md", "LICENSE", "NOTICE")  # written by hand
+
+
+def ship(run: Path, name: str) -> Path:
+    """Write ``companion/models/NAME`` from a run's folder; gives the folder back."""
+    state.verify(run / "model")
+    model = AutoModelForMaskedLM.from_pretrained(run / "model", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(run / "model")
+    target = MODELS / name
+    by_hand = {n: (target / n).read_bytes() for n in KEPT if (target / n).is_file()}
+
+    def fill(folder: Path) -> None:
+        model.half().save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        shutil.copy(run / "log.jsonl", folder / "log.jsonl")
+        shutil.copy(run / "packed" / "text.json", folder / "text.json")
+        for file, content in by_hand.items():
+            (folder / file).write_bytes(content)
+
+    state.write_folder(target, fill)
+    return target
+
+
+def rehash(name: str) -> None:
+    """Renew the manifest after README.md or another file by hand was edited."""
+    folder = MODELS / name
+
+    def fill(partial: Path) -> None:
+        for path in folder.iterdir():
+            if path.name != state.MANIFEST:
+                shutil.copy(path, partial / path.name)
+
+    state.write_folder(folder, fill)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == "--rehash":
+        rehash(sys.argv[2])
+    elif len(sys.argv) == 3:
+        print(ship(Path(sys.argv[1]), sys.argv[2]).name)
+    else:
+        sys.exit("use: python -m tools.ship RUN NAME, or python -m tools.ship --rehash NAME")
