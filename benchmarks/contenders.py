@@ -16,6 +16,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from setting import DROPOUT, LENGTH, ROWS, SHARE, Plan, read_rows, recipe
 
 from companion.pretraining import build, loop
@@ -46,6 +47,7 @@ def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = 
     material = build.Material(rows, rows[:0], tokenizer, None, None)
     torch.manual_seed(plan.seed)
     model, fresh = build.model(plan, material)
+    AcceleratorState._reset_state()  # one process may measure in two precisions
     accelerator = Accelerator(mixed_precision=precision, cpu=True)
     wrapped, adamw = accelerator.prepare(
         loop.Objective(model), loop.optimiser(model, plan, fresh)
@@ -53,9 +55,9 @@ def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = 
     return loop._Run(plan, folder / "run", accelerator, wrapped, adamw, material)
 
 
-def ours(folder: Path, plan: Plan, attention: str = "", full_logits: bool = False,
-         precision: str = "auto", give_back: bool = False, profiled: bool = False) -> Clock:
-    """``companion.pretraining``, or one of its choices undone to see what it brings."""
+def ours(folder: Path, plan: Plan, precision: str = "auto", attention: str = "",
+         full_logits: bool = False, give_back: bool = False) -> Clock:
+    """``companion.pretraining``; the arguments undo one of its choices each."""
     if attention:
         build.attention = lambda: attention
     if full_logits:
@@ -113,23 +115,30 @@ def trainer(folder: Path, plan: Plan, attention: str = "sdpa", bf16: bool = Fals
     return clock
 
 
+def peak_bytes() -> int:
+    """Largest resident memory of this process. Not from getrusage on Linux: there the value
+    of the process that started this one is kept."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 def main(folder: Path, spec: dict) -> dict:
-    plan = Plan.load(folder)
-    build.quiet().__enter__()
-    contender = {"ours": ours, "trainer": trainer}[spec.pop("kind")]
-    clock = contender(folder, plan, **spec)
-    rows, tokenizer = read_rows(folder)
-    padding = float((rows == tokenizer.pad_token_id).mean())
-    tokens = ROWS * LENGTH * (1 - padding)
-    unit = 1 if sys.platform == "darwin" else 1024
+    """Run one contender. Rates are non-padding tokens per second."""
+    plan, (rows, tokenizer) = Plan.load(folder), read_rows(folder)
+    clock = {"ours": ours, "trainer": trainer}[spec.pop("kind")](folder, plan, **spec)
+    tokens = ROWS * LENGTH * float((rows != tokenizer.pad_token_id).mean())
     return {
-        "tokens_per_second": tokens * len(clock.measured) / sum(clock.measured),
-        "fastest": tokens / min(clock.measured),
-        "median": tokens / statistics.median(clock.measured),
-        "slowest": tokens / max(clock.measured),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "tokens_per_second": tokens / statistics.median(clock.measured),
+        "slowest_step": tokens / max(clock.measured),
+        "fastest_step": tokens / min(clock.measured),
+        "peak_bytes": peak_bytes(),
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), json.loads(sys.argv[2]))))
+    with build.quiet():
+        print(json.dumps(main(Path(sys.argv[1]), json.loads(sys.argv[2]))))

@@ -21,8 +21,8 @@ class Plan:
     """How much is measured. Steps are optimiser steps of ROWS rows."""
 
     reviews: int = 4000
-    warmup: int = 3
-    steps: int = 10
+    warmup: int = 2
+    steps: int = 6
 
     def save(self, folder: Path) -> None:
         (folder / "plan.json").write_text(json.dumps(asdict(self)), encoding="utf8")

@@ -11,7 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from companion.errors import CourseError
@@ -26,15 +34,17 @@ SPECIAL = {
 BATCH = 1000  # texts handed to the tokenizer at a time; bounds memory, changes no result
 
 
-def _finish(backend: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
+def bert_tokenizer(backend: Tokenizer, max_length: int) -> PreTrainedTokenizerFast:
     cls, sep = (backend.token_to_id(SPECIAL[k]) for k in ("cls_token", "sep_token"))
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
     )
+    backend.decoder = decoders.WordPiece()
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, model_max_length=max_length, **SPECIAL
+        tokenizer_object=backend, model_max_length=max_length, **SPECIAL,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
 
 
@@ -42,6 +52,8 @@ def train_wordpiece(
     texts: Iterable[str], vocab_size: int, lowercase: bool = True, max_length: int = 512
 ) -> PreTrainedTokenizerFast:
     """A WordPiece tokenizer in BERT's form, trained on ``texts`` (Devlin et al., 2019).
+
+    The same texts, in whatever order, give the same vocabulary.
 
     Args:
         texts: the training texts; at least one must not be empty.
@@ -52,16 +64,36 @@ def train_wordpiece(
     """
     if vocab_size <= len(SPECIAL):
         raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    texts, special = list(texts), list(SPECIAL.values())
+    # The trainer numbers the inner characters (``##a``) in an order that differs from run to
+    # run, and breaks ties by number. So a first pass finds them, a second has them numbered.
+    # For the first one, every word once is enough: the normaliser keeps spaces.
+    once = {word for text in texts for word in text.split(" ")}
+    inner = [t for t in _trained(once, 0, special, lowercase).get_vocab() if t.startswith("##")]
+    trained = _trained(texts, vocab_size, special + sorted(inner), lowercase).get_vocab()
+    if len(trained) <= len(SPECIAL):
+        raise CourseError("the texts to train the vocabulary on are empty: give some text")
+    if len(trained) > vocab_size:
+        raise CourseError(f"vocab_size is {vocab_size}, but characters and special tokens alone "
+                          f"are {len(trained)}: raise it")
+    return bert_tokenizer(_wordpiece(trained, lowercase), max_length)
+
+
+def _wordpiece(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return backend
+
+
+def _trained(texts: Iterable[str], size: int, fixed: list[str], lowercase: bool) -> Tokenizer:
+    """Entries ``fixed`` come first, in this order."""
+    backend = _wordpiece({}, lowercase)
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, special_tokens=list(SPECIAL.values()), show_progress=False
+        vocab_size=size, special_tokens=fixed, show_progress=False
     )
     backend.train_from_iterator(texts, trainer)
-    if backend.get_vocab_size() <= len(SPECIAL):
-        raise CourseError("the texts to train the vocabulary on are empty: give some text")
-    return _finish(backend, max_length)
+    return backend
 
 
 def cut_vocabulary(
@@ -101,7 +133,7 @@ def cut_vocabulary(
     ))
     backend.normalizer = tokenizer.backend_tokenizer.normalizer
     backend.pre_tokenizer = tokenizer.backend_tokenizer.pre_tokenizer
-    return _finish(backend, 512), old
+    return bert_tokenizer(backend, 512), old
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:

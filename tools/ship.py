@@ -14,6 +14,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from companion.checkpoints import MODELS
 from companion.pretraining import state
+from companion.tokenization import bert_tokenizer
 
 KEPT = ("README.md", "LICENSE", "NOTICE")  # written by hand
 
@@ -22,7 +23,10 @@ def ship(run: Path, name: str) -> Path:
     """Write ``companion/models/NAME`` from a run's folder; gives the folder back."""
     state.verify(run / "model")
     model = AutoModelForMaskedLM.from_pretrained(run / "model", dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(run / "model")
+    loaded = AutoTokenizer.from_pretrained(run / "model")
+    tokenizer = bert_tokenizer(loaded.backend_tokenizer, model.config.max_position_embeddings)
+    # A recipe may pretrain without dropout, for speed; who fine-tunes expects BERT's.
+    model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
     target = MODELS / name
     by_hand = {n: (target / n).read_bytes() for n in KEPT if (target / n).is_file()}
 

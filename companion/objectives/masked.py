@@ -52,7 +52,8 @@ class MaskedLM:
         if not 0 < self.share < 1:
             raise CourseError(f"share is {self.share}: give a number between 0 and 1")
         if self.hidden < 0 or self.random < 0 or self.hidden + self.random > 1:
-            raise CourseError("hidden and random must be shares whose sum is at most 1")
+            raise CourseError(f"hidden is {self.hidden} and random is {self.random}: give shares "
+                              "whose sum is at most 1")
         special = set(self.tokenizer.all_special_ids)
         self._special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
         self._special[list(special)] = True

@@ -211,8 +211,9 @@ class _Run:
     def resume(self) -> None:
         saved, warnings = state.newest(self.out)
         if saved is not None:
-            data = torch.load(saved / "state.pt", map_location=self.accelerator.device,
-                              weights_only=True)
+            # To the CPU first: with several processes on one, the device is "cpu:0", which
+            # torch.load does not know. What loads the values puts them where they belong.
+            data = torch.load(saved / "state.pt", map_location="cpu", weights_only=True)
             self.model.load_state_dict(data["model"])
             self.adamw.load_state_dict(data["optimiser"])
             self.step = data["step"]
@@ -301,7 +302,8 @@ class _Run:
         folder = self.out / "model"
         if self.main:
             def fill(partial: Path) -> None:
-                self.model.save_pretrained(partial)
+                with build.quiet():
+                    self.model.save_pretrained(partial)
                 self.material.tokenizer.save_pretrained(partial)
 
             state.write_folder(folder, fill)

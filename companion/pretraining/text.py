@@ -1,7 +1,7 @@
 """The text of a recipe: training splits and files, without what the tests will ask.
 
 A document is removed when it shares 13 consecutive words with any validation or test
-text of the course's corpora (the rule of the GPT-3 paper, Brown et al., 2020, section 4,
+text of the corpora that the recipe names (the rule of the GPT-3 paper, Brown et al., 2020, section 4,
 with whole documents removed).
 """
 

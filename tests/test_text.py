@@ -1,0 +1,221 @@
+"""What text a recipe trains on: the filter of 13 words, files, and recipes themselves."""
+
+import copy
+import lzma
+
+import pytest
+import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from companion.errors import CourseError
+from companion.pretraining import Recipe
+from companion.pretraining.recipe import FOLDER
+from companion.pretraining.text import Held, gather
+
+HELD = [f"held{i}" for i in range(40)]  # the words of one test text, all different
+FILLER = st.lists(st.sampled_from(["free", "other", "held1", "held2", "word"]), max_size=20)
+JOINTS = st.sampled_from([" ", ", ", "\n", " - ", '." ', " (", "…"])
+
+
+def refused(match, call):
+    with pytest.raises(CourseError, match=match) as problem:
+        call()
+    assert "\n" not in str(problem.value) and ": " in str(problem.value)
+
+
+# --- the filter ---------------------------------------------------------------------------
+
+
+def spell(draw, words):
+    """Words with punctuation and capitals of any kind."""
+    change = st.sampled_from([str, str.upper, str.title])
+    return "".join(draw(change)(w) + draw(JOINTS) for w in words)
+
+
+@given(data=st.data(), start=st.integers(0, 27), before=FILLER, after=FILLER)
+def test_thirteen_words_of_a_held_out_text_are_found(data, start, before, after):
+    planted = HELD[start : start + 13]
+    text = spell(data.draw, [*before, *planted, *after])
+    assert Held([" ".join(HELD)]).in_text(text)
+
+
+@given(data=st.data(), starts=st.lists(st.integers(0, 28), max_size=4))
+def test_twelve_words_are_not(data, starts):
+    words = ["free"]
+    for start in starts:  # a word that is nowhere in the text keeps the runs apart
+        words += [*HELD[start : start + 12], "free"]
+    assert not Held([" ".join(HELD)]).in_text(spell(data.draw, words))
+
+
+@given(order=st.permutations(HELD[:13]))
+def test_the_same_words_in_another_order_are_not(order):
+    held = Held([" ".join(HELD)])
+    assert held.in_text(" ".join(order)) == (order == HELD[:13])
+
+
+def test_a_run_does_not_go_over_the_end_of_a_text():
+    halves = Held([" ".join(HELD[:8]), " ".join(HELD[8:16])])
+    assert not halves.in_text(" ".join(HELD[:16]))
+
+
+def test_other_units():
+    held = Held(["abcdefghijklmnop"], size=4, units=list)
+    assert held.in_text("xxcdefxx") and not held.in_text("xxcdexx")
+
+
+# --- gathering ----------------------------------------------------------------------------
+
+TRAIN, VALID, TEST = tiny.texts(60, 1), tiny.texts(8, 2), tiny.texts(8, 3)
+
+
+def corpus(train):
+    splits = {"train": train, "validation": VALID, "test": TEST}
+    return lambda: {name: {"text": list(texts)} for name, texts in splits.items()}
+
+
+@pytest.fixture
+def corpora(monkeypatch):
+    monkeypatch.setattr("companion.corpora.movie_reviews", corpus(TRAIN))
+    return monkeypatch
+
+
+def recipe(**text):
+    return Recipe.from_dict({"name": "x", "model": {"vocabulary": 100}, "text": text})
+
+
+def overlap(text):
+    """The text inside a longer one, in other clothes."""
+    return "Well: " + text.upper().replace(" ", ", ") + "! And so on"
+
+
+def test_texts_of_the_tests_are_left_out(corpora):
+    leaked = [overlap(VALID[3]), overlap(TEST[5]), TEST[0]]
+    corpora.setattr("companion.corpora.movie_reviews", corpus(TRAIN + leaked))
+    texts, validation, report = gather(recipe(), None)
+    clean = [t for t in TRAIN if not Held(VALID + TEST).in_text(t)]
+    assert sorted(texts) == sorted(clean) and validation == VALID
+    assert report[0].documents == len(clean)
+    assert report[0].removed == len(TRAIN) + 3 - len(clean)
+    assert report[0].characters == sum(map(len, clean))
+    assert f"{report[0].removed} removed" in report[0].line()
+
+
+def test_the_order_is_shuffled_by_the_seed(corpora):
+    texts = gather(recipe(), None)[0]
+    assert texts == gather(recipe(), None)[0]
+    other = recipe()
+    other.seed = 14
+    again = gather(other, None)[0]
+    assert sorted(again) == sorted(texts) and again != texts
+
+
+@pytest.fixture
+def folder(tmp_path, corpora):
+    lines = [f"line number {i}" for i in range(100)]
+    (tmp_path / "plain.txt").write_text("\n\n ".join(lines) + "\n", encoding="utf8")
+    with lzma.open(tmp_path / "packed.txt.xz", "wt", encoding="utf8") as handle:
+        handle.write("\n".join([*lines, overlap(TEST[2]), "é 中文"]))
+    return tmp_path
+
+
+def test_files_are_read_and_cleaned(folder):
+    texts, _, report = gather(recipe(files={"plain.txt": 1, "packed.txt.xz": 1.0}), folder)
+    plain, packed = report[1:]
+    assert (plain.name, plain.documents, plain.removed) == ("plain.txt", 100, 0)
+    assert (packed.name, packed.documents, packed.removed) == ("packed.txt.xz", 101, 1)
+    assert texts.count("line number 7") == 2 and "é 中文" in texts
+
+
+def test_a_share_of_a_file_is_random_and_fixed(folder):
+    def lines(share, seed=13):
+        r = recipe(files={"plain.txt": share})
+        r.seed = seed
+        return {t for t in gather(r, folder)[0] if t.startswith("line number")}
+
+    assert len(lines(0.3)) == 30 and lines(0.3) == lines(0.3)
+    assert lines(0.3) < lines(0.6) and lines(0.3, seed=1) != lines(0.3)
+    assert lines(0.3) != {f"line number {i}" for i in range(30)}
+
+
+def test_text_that_is_not_there_is_refused(folder):
+    refused("reads files: name their folder with --text",
+            lambda: gather(recipe(files={"plain.txt": 1.0}), None))
+    refused("has no file gone.txt: add it or edit",
+            lambda: gather(recipe(files={"gone.txt": 1.0}), folder))
+    refused("unknown corpus 'film': use one of movie_reviews",
+            lambda: gather(recipe(corpora=["film"]), None))
+
+
+@pytest.mark.parametrize("name, content", [
+    ("bad.txt", b"caf\xe9"), ("bad.txt.xz", b"no archive"),
+    ("cut.txt.xz", lzma.compress(b"word " * 1000)[:-20]),
+])
+def test_damaged_files_are_refused(folder, name, content):
+    (folder / name).write_bytes(content)
+    refused(f"{name} is damaged or not UTF-8",
+            lambda: gather(recipe(files={name: 1.0}), folder))
+
+
+# --- recipes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in FOLDER.glob("*.toml")))
+def test_every_recipe_of_the_course_is_read(name):
+    read = Recipe.read(name)
+    assert read == Recipe.read(FOLDER / f"{name}.toml")
+    assert read.name == name and read.steps > 0
+
+
+def test_a_recipe_is_read(tmp_path):
+    file = tmp_path / "r.toml"
+    file.write_text('name = "r"\n[training]\nrate = 1\ntokens = 4096\nrows = 4\n'
+                    "[text]\nrow_length = 32\n[model]\nvocabulary = 50\n")
+    read = Recipe.read(file)
+    assert read.training.rate == 1.0 and type(read.training.rate) is float
+    assert read.steps == 4096 // (4 * 32)
+    file.write_bytes(b"name = \xff")
+    refused("r.toml is not valid TOML", lambda: Recipe.read(file))
+    file.write_text("name = x = y")
+    refused("r.toml is not valid TOML", lambda: Recipe.read(file))
+    refused("give a TOML file or one of: .*bert-mini-en", lambda: Recipe.read("absent"))
+
+
+GOOD = {"name": "x", "seed": 3, "text": {"files": {"a": 0.5}}, "model": {"vocabulary": 50},
+        "masking": {"share": 0.2}, "training": {"rows": 4}}
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"name": ""}, "no name: add a line"),
+    ({"name": 5}, "'name' is 5: give"),
+    ({"seed": "x"}, "'seed' is 'x': give"),
+    ({"seed": True}, "'seed' is True"),
+    ({"seed": -1}, "seed must not be negative"),
+    ({"optimizer": {}}, "unknown key 'optimizer': remove it"),
+    ({"text": 5}, "is 5: make it a table"),
+    ({"text": {"row_len": 5}}, r"\[text\] has an unknown key 'row_len': use corpora, files"),
+    ({"text": {"row_length": "64"}}, "'row_length' is '64', but must be a int"),
+    ({"text": {"row_length": 2}}, "row_length must be at least 3"),
+    ({"text": {"corpora": []}}, "must name a corpus"),
+    ({"text": {"files": {"a": 0}}}, "shares above 0"),
+    ({"text": {"files": {"a": "all"}}}, "shares above 0"),
+    ({"model": {}}, "vocabulary must be above 5"),
+    ({"masking": {"share": 1.5}}, "share must be between"),
+    ({"masking": {"hidden": 0.95}}, "sum is at most 1"),
+    ({"masking": {"whole_words": 1}}, "must be a bool"),
+    ({"training": {"rows": True}}, "must be a int"),
+    ({"training": {"rows": 0}}, "must be at least 1"),
+    ({"training": {"rate": 0}}, "must be above 0"),
+    ({"training": {"warmup": 2}}, "a share from 0 to 1"),
+    ({"training": {"precision": "fp8"}}, "precision must be"),
+])
+def test_what_is_no_recipe_is_refused(change, match):
+    Recipe.from_dict(GOOD)
+    refused(match, lambda: Recipe.from_dict({**GOOD, **change}, "r.toml"))
+
+
+def test_the_table_is_not_modified():
+    table = {**copy.deepcopy(GOOD), "training": {"rate": 1}}
+    before = copy.deepcopy(table)
+    Recipe.from_dict(table)
+    assert table == before and type(table["training"]["rate"]) is int
