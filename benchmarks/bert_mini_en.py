@@ -22,18 +22,16 @@ from companion.objectives import masked
 
 OUT = Path(__file__).with_name("results") / "bert_mini_en.json"
 LENGTH = 128  # tokens, as in pretraining
-TRIED = 500  # training reviews a collection for choosing; others set the threshold
+TRIED = 300  # training reviews a collection for choosing; others set the threshold
 TEMPLATES = (
     "{text} It was {mask}.",
     "{text} Because it was {mask}.",
     "{text} All in all, it was {mask}.",
     "{text} This movie was {mask}.",
-    "{text} The film is {mask}.",
     "{text} I thought it was {mask}.",
     "{text} Overall, this is a {mask} movie.",
     "{text} What a {mask} film!",
     "{text} A {mask} movie.",
-    "{text} In summary, the movie was {mask}.",
 )
 WORDS = {
     "two": (["great"], ["terrible"]),

@@ -55,8 +55,8 @@ def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = 
     return loop._Run(plan, folder / "run", accelerator, wrapped, adamw, material)
 
 
-def ours(folder: Path, plan: Plan, precision: str = "auto", attention: str = "",
-         full_logits: bool = False, give_back: bool = False) -> Clock:
+def ours(folder: Path, plan: Plan, precision: str = "auto", dropout: float = DROPOUT,
+         attention: str = "", full_logits: bool = False, give_back: bool = False) -> Clock:
     """``companion.pretraining``; the arguments undo one of its choices each."""
     if attention:
         build.attention = lambda: attention
@@ -64,7 +64,7 @@ def ours(folder: Path, plan: Plan, precision: str = "auto", attention: str = "",
         loop.masked.loss = lambda model, batch: model(**batch).loss
     if not give_back:
         loop.keep_memory()
-    run = our_run(folder, plan.warmup + plan.steps, precision)
+    run = our_run(folder, plan.warmup + plan.steps, precision, dropout)
     clock = Clock(plan.warmup)
     for _ in range(plan.warmup + plan.steps):
         run.one_step()
@@ -72,8 +72,8 @@ def ours(folder: Path, plan: Plan, precision: str = "auto", attention: str = "",
     return clock
 
 
-def trainer(folder: Path, plan: Plan, attention: str = "sdpa", bf16: bool = False,
-            keep: bool = False, **arguments) -> Clock:
+def trainer(folder: Path, plan: Plan, dropout: float = DROPOUT, attention: str = "sdpa",
+            bf16: bool = False, keep: bool = False, **arguments) -> Clock:
     """``Trainer`` with ``DataCollatorForLanguageModeling``; ``arguments`` are its own."""
     from datasets import Dataset
     from transformers import (
@@ -89,7 +89,7 @@ def trainer(folder: Path, plan: Plan, attention: str = "sdpa", bf16: bool = Fals
     if keep:
         loop.keep_memory()
     rows, tokenizer = read_rows(folder)
-    model = recipe(1).model
+    model = recipe(1, dropout=dropout).model
     torch.manual_seed(13)
     config = AutoConfig.for_model(model.kind, vocab_size=len(tokenizer), **model.config)
     clock = Clock(plan.warmup)

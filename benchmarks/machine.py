@@ -1,5 +1,6 @@
-"""What was measured on: processor and versions, nothing that names a place or a person."""
+"""What was measured on: processor and versions, no name and no path."""
 
+import json
 import os
 import platform
 from importlib.metadata import version
@@ -29,3 +30,7 @@ def describe() -> dict:
         "python": platform.python_version(),
         "versions": {name: version(name) for name in names},
     }
+
+
+if __name__ == "__main__":
+    print(json.dumps(describe()))

