@@ -21,6 +21,9 @@ DEFAULTS = {
     # The number of threads decides the order of additions, hence the last digits; so
     # does the device.
     "OMP_NUM_THREADS": "2",
+    # Threads that wait sleep instead of spinning. With spinning, a second busy program makes
+    # a chapter ten times slower.
+    "OMP_WAIT_POLICY": "PASSIVE",
     "CUDA_VISIBLE_DEVICES": "",
     "PYTHONHASHSEED": "0",
     "TOKENIZERS_PARALLELISM": "false",
