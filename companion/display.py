@@ -42,6 +42,7 @@ def curves(
     axes.set(xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
+    plt.close(figure)  # a notebook would show an open figure a second time
     return figure
 
 
@@ -55,6 +56,7 @@ def bars(values: Mapping[str, float], x: str) -> Figure:
     axes.set_xlabel(x)
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
     return figure
 
 

@@ -56,7 +56,7 @@ from torch.nn.functional import cross_entropy
 
 from companion import checkpoints, metrics
 from companion.corpora import movie_reviews
-from companion.display import bars, curves, read_log, table
+from companion.display import curves, read_log, table
 from companion.exercises import check
 from companion.objectives import masked
 from companion.tokenization import pack, train_wordpiece
@@ -407,7 +407,7 @@ assert max(abs(a - b) for a, b in zip(theirs, ours)) < 1e-3
 #
 # ## A `Trainer` call that does not work
 #
-# Tutorials often print a call like the next one: a model, some settings, a data set with texts. Run it, and read the errors from the bottom up.
+# Tutorials often print a call like the next one: a model, some settings, a data set with texts. Run it, and read the error.
 
 # %%
 texts = Dataset.from_dict({"text": reviews["train"]["text"][:64]})
