@@ -22,16 +22,11 @@ from companion.objectives import masked
 
 OUT = Path(__file__).with_name("results") / "bert_mini_en.json"
 LENGTH = 128  # tokens, as in pretraining
-TRIED = 300  # training reviews a collection for choosing; others set the threshold
+TRIED = 200  # training reviews a collection for choosing; others set the threshold
 TEMPLATES = (
     "{text} It was {mask}.",
-    "{text} Because it was {mask}.",
     "{text} All in all, it was {mask}.",
-    "{text} This movie was {mask}.",
-    "{text} I thought it was {mask}.",
     "{text} Overall, this is a {mask} movie.",
-    "{text} What a {mask} film!",
-    "{text} A {mask} movie.",
 )
 WORDS = {
     "two": (["great"], ["terrible"]),
@@ -86,9 +81,7 @@ def zero_shot(model, tokenizer) -> dict:
     data = {name: movie_reviews(collection=name) for name in ("rotten_tomatoes", "imdb")}
     tried = {n: d["train"].select(range(TRIED)) for n, d in data.items()}
     grid = []
-    for template, keep in product(TEMPLATES, ("end", "beginning")):
-        if keep == "beginning" and template != TEMPLATES[0]:
-            continue  # the end of a review holds its verdict; one comparison shows it
+    for template, keep in product(TEMPLATES, ("end",)):  # the end holds a review's verdict
         logits = {n: word_logits(model, tokenizer, t["text"], template, keep, vocabulary)
                   for n, t in tried.items()}
         for name, lists in WORDS.items():
@@ -135,9 +128,9 @@ def main() -> None:
     model, tokenizer = checkpoints.load("bert-mini-en")
     result = {"opposites": opposites(model, tokenizer)}
     print(result, flush=True)
+    result["zero_shot"] = zero_shot(model, tokenizer)
     result["masked_lm"] = metrics.masked_lm(model, tokenizer, movie_reviews()["test"]["text"])
     print(result["masked_lm"], flush=True)
-    result["zero_shot"] = zero_shot(model, tokenizer)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
 
