@@ -2,8 +2,9 @@
 
 1. Masked-LM loss and top-1 accuracy on the whole test split of the reviews.
 2. The twenty pairs of opposite sentences that were fixed before its training.
-3. Zero-shot sentiment: template and label words are chosen on *training* reviews; then one run on each test split. The decision threshold is
-   the median score of unlabelled training texts (as many positive as negative expected).
+3. Zero-shot sentiment: template and label words are chosen on *training* reviews; then
+   one run on each test split. The decision threshold is the median score of unlabelled
+   training texts (as many positive as negative expected).
 
 Run ``python benchmarks/bert_mini_en.py``; it writes ``results/bert_mini_en.json``.
 """
