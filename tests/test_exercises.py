@@ -17,12 +17,23 @@ from IPython.core.formatters import DisplayFormatter
 from companion.errors import CourseError
 from companion.exercises import blank, check, find, ids
 from companion.exercises.compare import equal
+from companion.exercises.registry import CHAPTERS
 
 ROOT = Path(__file__).parents[1]
-CHAPTER = ROOT / "notebooks" / "masked_lm.py"
-SOLUTIONS = ROOT / "notebooks" / "masked_lm_solutions.py"
-_TABLES = runpy.run_path(str(Path(__file__).parent / "exercises_mutants" / "masked.py"))
-MUTANTS, STOPPED, RIGHT = _TABLES["MUTANTS"], _TABLES["STOPPED"], _TABLES["RIGHT"]
+
+
+def _tables(module):
+    """Wrong and right answers of one chapter: `exercises_mutants/NAME.py` for its module."""
+    name = module.__name__.rpartition(".")[2]
+    return runpy.run_path(str(Path(__file__).parent / "exercises_mutants" / f"{name}.py"))
+
+
+def _joined(table):
+    return {exercise_id: rows for module in CHAPTERS.values()
+            for exercise_id, rows in _tables(module)[table].items()}
+
+
+MUTANTS, STOPPED, RIGHT = map(_joined, ("MUTANTS", "STOPPED", "RIGHT"))
 
 
 def _flat(table):
@@ -30,22 +41,37 @@ def _flat(table):
             for exercise_id, rows in table.items() for phrase, function in rows]
 
 
-def _sources(twin):
+def _cells(name):
+    twin = ROOT / "notebooks" / f"{name}.py"
+    return [cell.source for cell in jupytext.read(twin).cells if cell.cell_type == "code"]
+
+
+def _sources(name):
     """The cell that defines the function of each `check` call of a page, by exercise id."""
-    cells = [cell.source for cell in jupytext.read(twin).cells if cell.cell_type == "code"]
+    cells = _cells(name)
     defined = {node.name: cell for cell in cells for node in ast.parse(cell).body
                if isinstance(node, ast.FunctionDef)}
     calls = re.findall(r'^check\("([\w-]+)", (\w+)\)$', "\n".join(cells), re.MULTILINE)
     return {exercise_id: defined[name] for exercise_id, name in calls}
 
 
-SOURCES = _sources(SOLUTIONS)
-IMPORTS = "import math\nimport torch\nfrom torch.nn.functional import cross_entropy\n"
+def _imports(name):
+    """The imports of a page, which its functions may use."""
+    tree = ast.parse("\n".join(_cells(name)))
+    return "\n".join(ast.unparse(node) for node in tree.body
+                     if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
+SOURCES, IMPORTS = {}, {}
+for _chapter in CHAPTERS:
+    _found = _sources(f"{_chapter}_solutions")
+    SOURCES |= _found
+    IMPORTS |= dict.fromkeys(_found, _imports(f"{_chapter}_solutions"))
 
 
 def _function(exercise_id, source):
     namespace = {}
-    exec(IMPORTS + source, namespace)
+    exec(IMPORTS[exercise_id] + "\n" + source, namespace)
     return namespace[find(exercise_id).function]
 
 
@@ -75,10 +101,11 @@ def test_blank_is_not_attempted(exercise_id):
     assert outcome.message == f"{exercise_id}: not attempted yet"
 
 
-@pytest.mark.skipif(not CHAPTER.exists(), reason="the chapter is not written yet")
-def test_stubs_of_the_chapter_are_the_blanked_solutions():
-    stubs = {exercise_id: blank(source) for exercise_id, source in SOURCES.items()}
-    assert _sources(CHAPTER) == stubs
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_stubs_of_the_chapter_are_the_blanked_solutions(chapter):
+    solutions = _sources(f"{chapter}_solutions")
+    assert len(solutions) >= 3
+    assert _sources(chapter) == {name: blank(source) for name, source in solutions.items()}
 
 
 # --- wrong answers --------------------------------------------------------------------------
@@ -194,9 +221,9 @@ def test_cases_give_the_same_values_each_time(exercise_id):
 
 @pytest.mark.parametrize("exercise_id", ids())
 def test_global_random_state_is_left_alone(exercise_id):
-    from companion.exercises import masked
-
-    masked._loss_cases.cache_clear()
+    for module in CHAPTERS.values():
+        for function in vars(module).values():
+            getattr(function, "cache_clear", lambda: None)()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(20)  # a state that no seeding inside the check can restore
         before = torch.get_rng_state()

@@ -8,9 +8,12 @@ from companion.errors import CourseError
 from companion.exercises import masked
 from companion.exercises.exercise import Exercise
 
-_CHAPTERS = (masked,)
+# The name of a chapter's notebook -> the module with its exercises, in the order of the course.
+CHAPTERS = {
+    "masked_lm": masked,
+}
 _BY_ID: dict[str, Exercise] = {
-    exercise.id: exercise for chapter in _CHAPTERS for exercise in chapter.EXERCISES
+    exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES
 }
 
 

@@ -1,32 +1,16 @@
 """Answers to the exercises of "Masked language modelling", as learners write them.
 
-`MUTANTS[exercise id]` lists (phrase, function): the check must reject the function with a hint
-that contains the phrase. `STOPPED` holds answers that raise an exception. `RIGHT` holds right
-answers that are written in another way than the solution.
+What the tables hold is said in `answer_tables.py`.
 """
 
 import math
-from collections import defaultdict
 
 import numpy
 import torch
+from answer_tables import tables
 from torch.nn.functional import cross_entropy, one_hot
 
-MUTANTS = defaultdict(list)
-STOPPED = defaultdict(list)
-RIGHT = defaultdict(list)
-
-
-def wrong(exercise_id, phrase, table=MUTANTS):
-    return lambda function: table[exercise_id].append((phrase, function)) or function
-
-
-def stops(exercise_id, phrase):
-    return wrong(exercise_id, phrase, STOPPED)
-
-
-def right(exercise_id, way):
-    return wrong(exercise_id, way, RIGHT)
+MUTANTS, STOPPED, RIGHT, wrong, stops, right = tables()
 
 
 # --- masked-positions ---------------------------------------------------------------------
