@@ -529,9 +529,9 @@ level = np.median(scores)
 print("with the median as border:", int(((scores > level) == praise).sum()), "of", len(scores))
 
 # %% [markdown]
-# The model tells praise from blame without a single label. It does so for short sentences that say one thing. Real reviews are harder: there the choice of the words matters, and so does the [prior](../book/glossary.md#prior), the preference that a model has for some words before it has read anything.
+# The model tells praise from blame without a single label. But these sentences are short, and each says one thing. Part II asks the same of real reviews.
 #
-# When you know that half of the sentences are positive, you can move the border to the median score. This takes the prior out. On these sentences it changes little, on real reviews it matters more. It is a simple form of [calibration](../book/glossary.md#calibration), and it reads no label either. Part II of the course builds classifiers on this.
+# A model may prefer some words before it has read anything. This preference is called its [prior](../book/glossary.md#prior). When you know that half of the sentences are positive, you can move the border to the median score, so that the prior no longer decides. This is a simple form of [calibration](../book/glossary.md#calibration), and it reads no label either. Here it helps nothing, as the second count shows.
 #
 # Now facts, negation and numbers.
 
