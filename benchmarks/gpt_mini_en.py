@@ -3,9 +3,10 @@
 All three are asked for the reviews of the test split, each review with its end:
 
 1. the checkpoint, with a sliding window (``companion.objectives.causal.perplexity``);
-2. a Kneser-Ney trigram model over the same subwords. With ``--text FOLDER`` it has read exactly
-   the text that the recipe gave the checkpoint; without, only the part that comes with the
-   course;
+2. a Kneser-Ney trigram model over the same subwords. With ``--text FOLDER`` it reads all of
+   the text that the recipe gave the checkpoint, once; without, only the part that comes with
+   the course. The checkpoint read as many tokens as the recipe says, ``tokens read by the
+   model``; ``training tokens`` are the trigram's;
 3. ``xz -9e`` on the test texts, alone and given the end of the training text. It packs all of
    them together, see ``companion.ngrams.xz_bits_per_character``.
 
@@ -44,16 +45,12 @@ def test_texts(count: int) -> dict[str, list[str]]:
     return found
 
 
-def training_texts(recipes: list[str], folder: Path | None) -> tuple[list[str], list[dict]]:
-    """What the recipes read, and a report. A text that two of them read is there once."""
-    texts, report = [], []
-    for recipe in map(Recipe.read, recipes):
-        if folder is None:
-            recipe = replace(recipe, text=replace(recipe.text, files={}))
-        found, _, sources = gather(recipe, folder)
-        texts += found
-        report += [{"recipe": recipe.name, **asdict(source)} for source in sources]
-    return list(dict.fromkeys(texts)), report
+def training_texts(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[dict]]:
+    """What the recipe reads, and a report. Without a folder, what comes with the course."""
+    if folder is None:
+        recipe = replace(recipe, text=replace(recipe.text, files={}))
+    texts, _, sources = gather(recipe, folder)
+    return texts, [asdict(source) for source in sources]
 
 
 def documents(texts: list[str], tokenizer) -> Iterator[list[int]]:
@@ -112,13 +109,14 @@ def page(result: dict, name: str) -> str:
     given = f"xz, given {result['xz']['bytes_of_training'] / 2**20:.1f} MiB of the training text"
     rows += [[label, "", f"{result['xz'][key]:.3f}", "", ""]
              for label, key in ((given, "given"), ("xz alone", "alone"))]
-    return table(["", "perplexity per token", "bits per character", *COLLECTIONS], rows)
+    return table(["", "perplexity per token", "bits per character",
+                  *(f"the same, {part}" for part in COLLECTIONS)], rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="gpt-mini-en", help="course checkpoint or folder")
-    parser.add_argument("--recipe", nargs="+", help="its recipes, if they are called otherwise")
+    parser.add_argument("--recipe", help="name or file of its recipe, if it is called otherwise")
     parser.add_argument("--text", type=Path, help="folder of the files that the recipe names")
     parser.add_argument("--texts", type=int, default=0, help="test reviews a collection; 0: all")
     args = parser.parse_args()
@@ -126,12 +124,14 @@ def main() -> None:
     model, tokenizer = checkpoints.load(args.model, kind="causal")
     asked = test_texts(args.texts)
     every = [text for texts in asked.values() for text in texts]
-    train, sources = training_texts(args.recipe or [name], args.text)
+    recipe = Recipe.read(args.recipe or name)
+    train, sources = training_texts(recipe, args.text)
     result = {
         "model": name,
         "window": model.config.max_position_embeddings,
         "test texts": {collection: len(texts) for collection, texts in asked.items()},
         "lossless test texts": lossless(tokenizer, every),
+        "tokens read by the model": recipe.training.tokens,
         "text of the trigram": sources,
         "trigram": trigram(train, tokenizer, asked),
         "neural": neural(model, tokenizer, asked),

@@ -22,7 +22,7 @@ TAIL = 2**25  # bytes of training text that xz is shown
 # --- documents ----------------------------------------------------------------------------
 
 
-def stream(documents: Iterable[Sequence[int]], vocabulary: int) -> np.ndarray:
+def join(documents: Iterable[Sequence[int]], vocabulary: int) -> np.ndarray:
     """Documents ``[eos, tokens]`` one after the other, and a closing ``eos``. (tokens,), int64.
 
     The ``eos`` that opens a document closes the one before it.
@@ -162,13 +162,13 @@ class KneserNey:
             vocabulary: the number of entries, ids are 0 to vocabulary - 1.
 
         Raises:
-            CourseError: see ``stream``; documents without a single token; a vocabulary of
+            CourseError: see ``join``; documents without a single token; a vocabulary of
                 more than 2,097,152 entries.
         """
         if not 1 <= vocabulary <= LARGEST:
             raise CourseError(f"vocabulary is {vocabulary}: give the number of entries, "
                               f"at most {LARGEST}")
-        ids = stream(documents, vocabulary)
+        ids = join(documents, vocabulary)
         if (ids == ids[0]).all():
             raise CourseError("the documents have no tokens: give some text")
         model = cls(vocabulary, int(ids[0]), len(ids) - 1)
@@ -255,9 +255,9 @@ def perplexity(
         numbers of ``tokens`` scored and of ``characters``.
 
     Raises:
-        CourseError: see ``stream``; another ``eos`` than in training; no characters.
+        CourseError: see ``join``; another ``eos`` than in training; no characters.
     """
-    ids = stream(documents, model.vocabulary)
+    ids = join(documents, model.vocabulary)
     if ids[0] != model.eos:
         raise CourseError(f"the documents begin with {ids[0]}, those of the training with "
                           f"{model.eos}: use the same tokenizer")

@@ -159,9 +159,9 @@ def check_documents_do_not_meet():
     documents = random_documents(60, 12)
     model = KneserNey.fit(documents, SIZE)
     alone = np.concatenate([model.log_probs([*ids, EOS]) for ids in documents])
-    together = model.log_probs(ngrams.stream(documents, SIZE))
+    together = model.log_probs(ngrams.join(documents, SIZE))
     assert np.array_equal(alone, together)
-    turned = KneserNey.fit(iter(documents[::-1]), SIZE).log_probs(ngrams.stream(documents, SIZE))
+    turned = KneserNey.fit(iter(documents[::-1]), SIZE).log_probs(ngrams.join(documents, SIZE))
     assert np.array_equal(together, turned)
 
 
@@ -313,7 +313,8 @@ def test_wrong_vocabularies_are_refused(size):
 
 @pytest.mark.parametrize("match, train, held_out, tail", [
     ("no training text", "", ["a"], 9), ("no held-out text", "a", [], 9),
-    ("no held-out text", "a", ["", ""], 9), ("no tail", "a", ["b"], 0), ("is one text", "a", "b", 9),
+    ("no held-out text", "a", ["", ""], 9), ("no tail", "a", ["b"], 0),
+    ("is one text", "a", "b", 9),
 ])
 def test_nothing_to_compress_is_refused(match, train, held_out, tail):
     with pytest.raises(CourseError, match=match):

@@ -11,7 +11,7 @@ from companion import ngrams
 from companion.ngrams import KneserNey, Order
 
 RIGHT = {name: getattr(ngrams, name) for name in
-         ("stream", "_ids", "discounts_of", "interpolated", "find", "preceding", "perplexity",
+         ("join", "_ids", "discounts_of", "interpolated", "find", "preceding", "perplexity",
           "xz_bits_per_character", "packed_size")}
 COUNTED, PROBABILITIES, LOG_PROBS = (
     KneserNey._counted, KneserNey._probabilities, KneserNey.log_probs)
@@ -20,7 +20,7 @@ COUNTED, PROBABILITIES, LOG_PROBS = (
 
 
 def not_closed(documents, vocabulary):
-    return RIGHT["stream"](documents, vocabulary)[:-1]
+    return RIGHT["join"](documents, vocabulary)[:-1]
 
 
 def cut_ids(values):
@@ -176,8 +176,8 @@ def swapped(train_text, held_out_texts, tail=ngrams.TAIL):
 
 
 MUTANTS = [
-    (ngrams, "stream", not_closed, "equal_to_a_slow_implementation"),
-    (ngrams, "stream", not_closed, "perplexity_by_hand"),
+    (ngrams, "join", not_closed, "equal_to_a_slow_implementation"),
+    (ngrams, "join", not_closed, "perplexity_by_hand"),
     (ngrams, "_ids", cut_ids, "large_vocabularies_do_not_overflow"),
     (ngrams, "_ids", ids_in_place, "nothing_is_modified"),
     (ngrams, "preceding", occurrences, "equal_to_a_slow_implementation"),
