@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Causal language modelling
 #
-# A [causal language model](../book/glossary.md#causal-language-model) reads a text from left to right and says, at every place, which token comes next.
+# A [causal language model](../book/glossary.md#causal-language-modelling) reads a text from left to right and says, at every place, which token comes next.
 # GPT is trained in this way (Radford et al., 2018, section 3.1). Because it says what comes next, it can write.
 #
 # After this chapter you will be able to
