@@ -12,6 +12,7 @@ from companion.exercises.exercise import Exercise
 CHAPTERS = {
     "masked_lm": masked,
     "causal_lm": causal,
+    "causal_lm": causal,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES
