@@ -74,8 +74,7 @@ def head_weights(
                          truncation=True, max_length=model.config.max_position_embeddings)
         weights = _weights(model, rows)
         ids, real = rows["input_ids"], rows["attention_mask"]
-        words = ~torch.isin(ids, torch.tensor(tokenizer.all_special_ids)) & real.bool()
-        words = words.float()
+        words = (~torch.isin(ids, torch.tensor(tokenizer.all_special_ids))).float()
         for name, value in _places(weights, real, words).items():
             sums[name] = sums[name] + value.double().numpy()
         count += words.sum().item()

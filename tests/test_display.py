@@ -10,7 +10,7 @@ from companion.display import PALETTE, SHADES, heatmaps
 from companion.errors import CourseError
 
 matplotlib.use("agg")
-ONE, TWO = [[0.0, 0.5, 1.0], [0.25, 0.25, 0.5]], [[0.0, 0.0, 0.1], [3.0, 2.0, 1.0]]
+ONE, TWO = [[0.0, 0.5, 1.0], [0.25, 0.25, 0.5]], [[0.2, 0.2, 0.1], [3.0, 2.0, 1.0]]
 
 
 def drawn(**settings):

@@ -27,14 +27,14 @@ def test_positions_are_those_of_a_library():
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 20), st.integers(1, 16))
 def test_products_depend_on_the_distance_only(one, other, distance, half):
     vectors = sinusoidal(64, 2 * half).double()
-    first, second = (vectors[p] @ vectors[p + distance] for p in (one, other))
+    first, second = ((vectors[p] @ vectors[p + distance]).item() for p in (one, other))
     assert first == pytest.approx(second, abs=1e-5)
-    assert vectors[one].square().sum() == pytest.approx(half, abs=1e-5)
+    assert vectors[one].square().sum().item() == pytest.approx(half, abs=1e-5)
 
 
 def test_first_waves_are_the_fastest_and_rows_stay_the_same_when_more_are_made():
     vectors = sinusoidal(3, 8)
-    assert (vectors[1, 0::2].diff() < 0).all() and vectors[1, 0] == pytest.approx(np.sin(1))
+    assert (vectors[1, 0::2].diff() < 0).all() and vectors[1, 0].item() == pytest.approx(np.sin(1))
     assert torch.equal(vectors, sinusoidal(9, 8)[:3]) and vectors.dtype == torch.float32
 
 
