@@ -209,7 +209,7 @@ for name, allowed in (("padding", real.expand(4, 4)), ("causal", causal),
 # %% [markdown]
 # One row holds the weights that one token gives. In the causal rows, the part above the diagonal is 0.
 #
-# A mask is a promise: what is forbidden has no influence. You can test it. Change what must not be seen, and look whether anything moves. The next cell does it for the causal mask, and for the padding of a real model. There it also shows what happens when you forget the mask.
+# What a mask forbids must have no influence. You can test this. Change what must not be seen, and look whether any result changes. The next cell does it for the causal mask, and for the padding of a real model. There it also shows what happens when you forget the mask.
 
 # %%
 states = torch.randn(6, 8, generator=draw)
@@ -357,7 +357,7 @@ learned = body.embeddings.position_embeddings.weight
 print("learned, of bert-mini-en:", tuple(learned.shape))
 
 # %% [markdown]
-# How do they differ? Compare two positions by the cosine of their vectors, as their distance grows. For each distance the table shows the mean over pairs among the positions 1 to 126, and the standard deviation. Position 0 always holds `[CLS]` and position 127 was the last one of every row in training, so these two are left out. The third column is what vectors at random give.
+# How do they differ? Compare two positions by the cosine of their vectors, as their distance grows. For each distance the table shows the mean over pairs among the positions 1 to 126, and the standard deviation. Position 0 always holds `[CLS]` and position 127 was the last one of every row when the course trained this model, so these two are left out. The third column is what vectors at random give.
 
 # %%
 def by_distance(vectors: torch.Tensor, distances: list[int]) -> list[tuple[float, float]]:
@@ -386,7 +386,7 @@ assert max(deviation for _, deviation in found["learned"][4:7]) > 0.1
 # Three observations.
 #
 # - The cosine of sinusoidal vectors depends on the distance alone: its deviation is 0. This follows from $\sin a \sin b + \cos a \cos b = \cos(a - b)$.
-# - Nobody told the learned vectors that position 5 is beside position 6. Training made neighbours alike all the same, because that helps to predict words.
+# - Nobody told the learned vectors that position 5 is beside position 6. Training on text made neighbours alike all the same.
 # - Beyond the nearest positions, the learned ones follow no simple rule: the deviation is large.
 
 # %% [markdown]
@@ -504,8 +504,8 @@ assert (longest, LENGTH, LONGER) == (512, 16, 32)
 # %% [markdown]
 # The table is the mean of three seeds. Its second digit changes from machine to machine, so nothing in this text depends on it.
 #
-# - Learned positions break off at once. At new positions they are about as good as chance.
-# - Sinusoidal positions fall, too. How fast depends on the model: look at the two widths. That a formula gives a vector does not mean that the layer has learned what to do with it.
+# - Learned positions fail at once. At new positions they are about as good as chance.
+# - Sinusoidal positions fail, too. How fast depends on the model: look at the two widths. That a formula gives a vector does not mean that the layer has learned what to do with it.
 # - With random starts both work in the whole row, apart from single positions.
 #
 # So the limit is not in the formula. It is in what training showed. This is why a model card states a longest length. And `bert-mini-en` cannot read a longer text at all, as the last line shows: its table of positions ends there. Later models use other ways to bring in positions. All of them have to answer this question.
@@ -582,7 +582,7 @@ print(table(["layer", "weight on [CLS]", "length of its value, words = 1"], line
 assert max(ratios[1:5]) < 0.25
 
 # %% [markdown]
-# Where `[CLS]` gets the most weight, its value is short: a small part of the length of a word's value. So these weights move nearly nothing. A head that has nothing to say in a sentence still has to give its weights to something, because they sum to one. `[CLS]` is where this model puts them.
+# Where `[CLS]` gets the most weight, its value is short: a small part of the length of a word's value. So these weights carry little. A possible reason: the weights of a token must sum to one, also when the head finds nothing to collect, and then this model puts them on `[CLS]`. The table fits this reading but does not prove it.
 #
 # A second test is stronger than any look at weights: take a head away, and see what the model loses. This is called an [ablation](../book/glossary.md#ablation). The measure is the loss of [masked language modelling](masked_lm.ipynb): hide some words, let the model guess them, and take the mean of $-\ln p$ of the right ones. Take away the head that is strongest on each place.
 
@@ -603,7 +603,7 @@ assert hidden["input_ids"].shape == (96, 64)
 # %% [markdown]
 # The head with the sharpest map costs less when it is gone than the head with the second sharpest. The head with most of its weight on `[CLS]` costs next to nothing. (The text has 96 rows of 64 tokens, and the hidden words are the same each time.)
 #
-# So read attention maps like this: they show where weights lie. They do not show what is carried along, and not what the model needs. Whether they can explain a decision is disputed (Jain and Wallace, 2019; Wiegreffe and Pinter, 2019). When you want to know what a part is for, take it away and measure.
+# So read attention maps like this: they show where weights lie. They do not show what is carried along, and not what the model needs. Whether they can explain a decision is disputed (Jain and Wallace, 2019; Wiegreffe and Pinter, 2019). When you want to know what a part is for, take it away and measure. An ablation has a limit of its own: when two heads do the same work, each of them alone can be spared.
 
 # %% [markdown]
 # ## Why it trains in parallel
@@ -630,11 +630,11 @@ for step in range(inputs.shape[1]):  # each round needs `state` of the round bef
     outputs.append(state)
     waited += 1
 close = torch.allclose(torch.stack(outputs, 1), lstm(inputs)[0], atol=1e-5)
-print(f"equal to nn.LSTM: {close}; products that stood in line: {waited} for 50 tokens")
+print(f"equal to nn.LSTM: {close}; products that had to wait: {waited} for 50 tokens")
 assert close and waited == 50
 
 # %% [markdown]
-# Half of the work of an LSTM, the product with $U$, is a row of 50 small products for 50 tokens. Attention has no such row. All scores of a layer are one product, and the longest row of steps that wait for each other is the number of layers, whatever the length. This is so in training, where the whole text is known. When a model *writes* text, every token waits for the one before, in a Transformer as well.
+# Half of the work of an LSTM is the product with $U$. For 50 tokens it consists of 50 small products, each of which needs the result of the one before. Attention has no such chain. All scores of a head are one product. Only the layers wait for each other, and their number does not depend on the length. This is so in training, where the whole text is known. When a model *writes* text, every token waits for the one before, in a Transformer as well.
 #
 # The price is that every token is compared with every other. For $n$ tokens and width $D$, the scores and the weighted sums cost $2 n^2 D$ multiplications. The matrix products of the layer below cost $8 n D^2$. So the two are equal at $n = 4D$, and the cost of a *token* grows with the length.
 #
@@ -674,11 +674,12 @@ curves({name: (lengths, values) for name, values in times.items()},
 
 # %%
 ratio = [a / b for a, b in zip(times["LSTM"], times["Transformer layer"])]
-print("at length 256 the LSTM needs more time for a token:", ratio[2] > 1)
-print("its disadvantage is larger there than at length 16:", ratio[2] > ratio[0])
+slowest = max(ratio[2:])  # at 256 or longer
+print("in long rows the LSTM needs more time for a token:", slowest > 1)
+print("its disadvantage is larger there than at length 16:", slowest > ratio[0])
 print("a token costs the Transformer more at 2048 than at 64:",
       times["Transformer layer"][4] > times["Transformer layer"][1])
-assert ratio[2] > 1 and ratio[2] > ratio[0]
+assert slowest > 1 and slowest > ratio[0]
 assert times["Transformer layer"][4] > times["Transformer layer"][1]
 
 # %% [markdown]
@@ -686,9 +687,9 @@ assert times["Transformer layer"][4] > times["Transformer layer"][1]
 #
 # - **Short rows, many of them.** The two are close. The LSTM has few steps, and each works on many rows at once. This keeps two cores busy.
 # - **Long rows, few of them.** The LSTM needs more time for each token, though its number of multiplications has not changed. Its steps are small products that wait for each other.
-# - **Very long rows.** The token of the Transformer becomes dearer, as $n^2$ says. There is no free choice: one waits, the other compares all pairs.
+# - **Very long rows.** In the Transformer, too, a token now costs more, because it is compared with more others.
 #
-# Two cores are little. A processor that does thousands of products at the same time gains more from work that need not wait. That is where the Transformer was meant to run. This course cannot show it to you on a laptop, so it makes no claim about how much.
+# Two cores are little. A processor that computes thousands of products at the same time can gain more from work that need not wait. This page was not measured on such a processor, so it does not say how much.
 
 # %% [markdown]
 # ## Three families, three masks
@@ -731,11 +732,11 @@ assert weights.shape == (target, source) and collected.shape == (target, 8)
 # ## Take-away
 #
 # - A text becomes tokens, ids, vectors. The layers turn vectors of tokens into vectors of tokens in their sentence.
-# - Attention is a weighted mean: queries meet keys, and values are collected. The scores are divided by $\sqrt{d}$ so that the softmax stays soft.
+# - Attention is a weighted mean: queries meet keys, and values are collected. The scores are divided by $\sqrt{d}$, so that the weights do not all go to one token.
 # - A layer is attention with several heads, a feed-forward part, two residual connections and two normalisations. You have rebuilt all six of a trained model.
 # - Without positions a Transformer reads a set. What it can do at a position depends on what training showed there.
 # - A map shows where weights lie. What the model needs is found by taking parts away.
-# - A Transformer layer computes all tokens of a text at the same time and pays with $n^2$. An LSTM pays with waiting.
+# - A Transformer layer computes all tokens of a text at the same time; its cost has a part that grows with $n^2$. An LSTM has no such part, but its steps must wait for each other.
 # - Encoder and decoder are the same layer with another mask.
 
 # %% [markdown]
