@@ -61,7 +61,7 @@ def run(seed: int, parts: dict[str, list[str]], tokenizer) -> dict:
             print(f"seed {seed}, {time.time() - began:4.0f} s: {log[-1]}", flush=True)
 
     stream = reordering.batches(tokenizer, parts["train"], SIZE, seed)
-    reordering.train(model, stream, STEPS, PEAK, fast_at_bf16(), after)
+    reordering.train(model, stream, STEPS, PEAK, fast_at_bf16(), after=after)
     minutes = (time.time() - began) / 60
     test = parts["test"][:ASKED]
     questions, result = reordering.shuffled(test, SHUFFLE), {}

@@ -140,12 +140,14 @@ def train(
     steps: int,
     peak: float = 2e-3,
     bf16: bool = False,
+    loss: Callable[..., torch.Tensor] = spans.loss,
     after: Callable[[int, float], None] = lambda step, loss: None,
 ) -> list[float]:
     """Train on the next ``steps`` batches; the learning rate rises to ``peak`` and falls to 0.
 
     Args:
         bf16: compute in bf16 where that is safe; faster where the processor supports it.
+        loss: of a model and a batch, as a scalar tensor.
         after: called after every step with its number (from 1) and its loss.
 
     Returns:
@@ -159,12 +161,12 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = peak * rate(step, steps, 0.1)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = spans.loss(model, next(stream))
+            value = loss(model, next(stream))
         optimiser.zero_grad()
-        loss.backward()
+        value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        losses.append(loss.item())
+        losses.append(value.item())
         after(step + 1, losses[-1])
     model.eval()
     return losses
@@ -276,7 +278,8 @@ class WordPairs:
     """Puts words in order by how often they follow one another: no network, only counts.
 
     ``p(b | a) = (count(a, b) + share(b)) / (count(a) + 1)``, where ``share`` is how frequent
-    a word is anywhere: pairs that were never seen are not impossible.
+    a word is anywhere (counting every word once more, and one that is unknown). So pairs
+    that were never seen are not impossible.
     """
 
     def __init__(self, texts: Sequence[str]):
@@ -293,7 +296,7 @@ class WordPairs:
 
     def score(self, a: str, b: str) -> float:
         """ln p(b | a)."""
-        share = (self.second[b] + 1) / (self.total + 1)
+        share = (self.second[b] + 1) / (self.total + len(self.second) + 1)
         return math.log((self.pairs[a, b] + share) / (self.first[a] + 1))
 
     def order(self, sentence: str, beams: int = 50) -> str:
