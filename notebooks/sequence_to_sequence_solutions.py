@@ -254,7 +254,7 @@ check("spans-precision", clipped_precision)
 #
 # - *No clipping.*
 #   An answer that repeats one frequent word would be perfect.
-#   The first case of the check is such an answer; it comes from the paper
+#   The last case of the check is such an answer; it comes from the paper
 #   (Papineni et al. 2002, section 2.1; see the [references](../book/references.md)).
 # - *Sets.*
 #   A set forgets how often something occurs, in the answer and in the reference.

@@ -49,13 +49,13 @@ def _library_shift_case() -> Case:
 
 
 def _mask_cases() -> list[Case]:
-    """A prefix of two in a row of five by hand; then the two ends, one by what it must equal."""
-    by_hand = torch.tensor([[1, 1, 0, 0, 0],
-                            [1, 1, 0, 0, 0],
+    """A prefix of three in a row of five by hand; then a causal mask, and one that hides nothing."""
+    by_hand = torch.tensor([[1, 1, 1, 0, 0],
+                            [1, 1, 1, 0, 0],
                             [1, 1, 1, 0, 0],
                             [1, 1, 1, 1, 0],
                             [1, 1, 1, 1, 1]]).bool()
-    return [Case({"prefix": 2, "length": 5}, by_hand),
+    return [Case({"prefix": 3, "length": 5}, by_hand),
             Case({"prefix": 0, "length": 4}, torch.ones(4, 4).tril().bool()),
             Case({"prefix": 6, "length": 6}, torch.ones(6, 6).bool())]
 
@@ -72,10 +72,10 @@ def _cost_cases() -> list[Case]:
 
 
 def _precision_cases() -> list[Case]:
-    """Counts of sacrebleu, and first the example of the BLEU paper (section 2.1)."""
+    """Counts of sacrebleu, and at the end the example of the BLEU paper (section 2.1)."""
     the = {"answer": "the the the the the the the",
            "reference": "the cat is on the mat", "size": 1}
-    return [Case(the, 2 / 7), *_library_precision_cases()]
+    return [*_library_precision_cases(), Case(the, 2 / 7)]
 
 
 @cache

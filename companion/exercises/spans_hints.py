@@ -236,10 +236,10 @@ def precision(case: Case, got: Any) -> str | None:
          "each sequence counts once at most. It counts as often as it stands in both."),
         (float(shared), "this is the number of matches. Divide by the number of sequences in "
                         "the answer."),
-        ((letters[0] & letters[1]).total() / letters[0].total(),
-         "these are sequences of characters. Split the texts into words first."),
         ((single[0] & single[1]).total() / single[0].total(),
          "these are single words. `size` says how many words a sequence has."),
+        ((letters[0] & letters[1]).total() / letters[0].total(),
+         "these are sequences of characters. Split the texts into words first."),
         (shared / len(answer.split()),
          "this is divided by the number of words. A text of n words has n - size + 1 sequences "
          "of `size` words."),
@@ -259,6 +259,8 @@ def following(case: Case, got: list) -> str | None:
     once = sorted(set(words) - set(written))
     if equal(case.expected, sorted(got) if all(isinstance(w, str) for w in got) else got):
         return "these are the right words, but not in alphabetical order: sort them."
+    if not left and equal([], list(got)):
+        return "when no word is left, the text must be able to end: return ['</s>']."
     return _same_result(list(got), [
         (sorted(set(words)), "words that were used up are still offered. Each may be written as "
                              "often as it was given."),
@@ -266,7 +268,6 @@ def following(case: Case, got: list) -> str | None:
                            "Count how often each is left."),
         (once, "a word that was written once is gone, although it was given twice. Count how "
                "often each is left."),
-        (sorted(left), "when no word is left, the text must be able to end: return ['</s>']."),
         (sorted(left.elements()), "a word is offered twice. Name each word once."),
         (sorted([*left, "</s>"]), "the end is offered although words are left. It may come only "
                                   "when all were written."),
