@@ -152,7 +152,7 @@ assert corruption.restore(batch["input_ids"][0], batch["labels"][0]) == row[0].t
 
 # %%
 reviews = movie_reviews(collection="rotten_tomatoes")
-rows = causal.pack(reviews["train"]["text"], tokenizer, length=128)[:512]
+rows = spans.pack(reviews["train"]["text"], tokenizer, length=128)[:512]
 corruption = spans.SpanCorruption(tokenizer)
 batch = corruption(rows)
 marks = torch.tensor(spans.sentinels(tokenizer))
