@@ -45,7 +45,7 @@ import numpy as np
 import torch
 import transformers
 
-from companion import checkpoints, metrics, reordering
+from companion import checkpoints, reordering
 from companion.corpora import movie_reviews
 from companion.display import curves, table
 from companion.exercises import check
@@ -232,21 +232,17 @@ def unshifted(model, batch: dict) -> torch.Tensor:
 
 
 held_out = next(reordering.batches(words, parts["validation"], 64, seed=1))
-lines, broken = [], None
+lines, honest = [], {}
 for name, loss in (("shifted", spans.loss), ("not shifted", unshifted)):
     learner = reordering.fresh(words, width=64, seed=0)
     history = reordering.train(learner, reordering.batches(words, parts["train"], 32, seed=0),
                                steps=60, peak=1e-2, loss=loss)
     with torch.inference_mode():
-        honest = spans.loss(learner, held_out).item()
-    lines.append([name, f"{history[0]:.0f}", f"{np.mean(history[-5:]):.0f}", f"{honest:.0f}"])
-    broken = learner
-print(table(["decoder's input", "first loss", "last loss", "held-out loss, shifted"], lines))
-
-# %%
-question = reordering.shuffled(parts["validation"][:1], seed=1)
-print("question:", question[0])
-print("answer:  ", reordering.answers(broken, words, question)[0])
+        honest[name] = spans.loss(learner, held_out).item()
+    lines.append([name, *(f"{x:.0f}" for x in (history[0], np.mean(history[-5:]), honest[name]))])
+print(table(["decoder's input", "first loss", "last loss", "held-out loss with the shift"], lines))
+print(f"knowing nothing: ln V = {np.log(len(words)):.1f}")
+assert np.mean(history[-5:]) < 0.5 and honest["not shifted"] > np.log(len(words))
 
 # %% [markdown]
 # Without the shift the loss falls to nearly nothing, which looks like a great success. The model has learned to copy what it reads. As soon as it must write by itself, it is worse than a model that has learned nothing.
@@ -322,7 +318,7 @@ assert abs(ours - theirs) < 1e-5
 # T5 turns every task into text in, text out. A few words in front of the input say which task is meant, such as "translate English to German:" (Raffel et al., 2020, section 2.4). Such words are called a [task prefix](../book/glossary.md#task-prefix).
 # The word *prefix* has two meanings in this chapter: the first part of a row, and these words.
 #
-# Does a model really obey them? Test it where the right answer is known. The inputs are five letters, and there are two tasks, *copy* and *reverse*. The same letters have two right answers, so only the task prefix can decide.
+# Does a model really obey them? Test it where the right answer is known. The inputs are five different letters, and there are two tasks, *copy* and *reverse*. The same letters have two right answers, so only the task prefix can decide.
 #
 # A list of 200 inputs is set aside. They never occur in training, under either task.
 
@@ -331,7 +327,7 @@ LETTERS = list("abcdefghij")
 TASKS = {"copy": lambda letters: letters, "reverse": lambda letters: letters[::-1]}
 letters_only = reordering.vocabulary([" ".join([*TASKS, "double", ":", *LETTERS])] * 2, size=100)
 chance = np.random.default_rng(0)
-unseen = {tuple(chance.choice(LETTERS, 5)) for _ in range(200)}
+unseen = {tuple(chance.choice(LETTERS, 5, replace=False)) for _ in range(200)}
 
 
 def asked(task: str, letters) -> str:
@@ -341,33 +337,38 @@ def asked(task: str, letters) -> str:
 
 def lessons(size: int, seed: int):
     """Batches without end, half of the rows for either task."""
-    chance = np.random.default_rng(seed)
-    encode = lambda texts: reordering.encode(letters_only, texts)  # noqa: E731
+    chance, pad = np.random.default_rng(seed), letters_only.pad_token_id
     while True:
-        rows = [tuple(row) for row in chance.choice(LETTERS, (size, 5))]
+        rows = [tuple(chance.choice(LETTERS, 5, replace=False)) for _ in range(size)]
         rows = [(task, r) for r, task in zip(rows, list(TASKS) * size) if r not in unseen]
-        yield reordering.batch(encode([asked(task, r) for task, r in rows]),
-                               encode([" ".join(TASKS[task](r)) for task, r in rows]),
-                               letters_only.pad_token_id)
+        inputs = reordering.encode(letters_only, [asked(task, r) for task, r in rows])
+        targets = reordering.encode(letters_only, [" ".join(TASKS[task](r)) for task, r in rows])
+        yield reordering.batch(inputs, targets, pad)
 
 
 # %%
 pupil = reordering.fresh(letters_only, width=64, layers=1, seed=0)
-history = reordering.train(pupil, lessons(64, seed=0), steps=500, peak=1e-2)
-print("loss", *(f"{np.mean(history[i : i + 20]):.1f}" for i in range(0, 500, 60)))
+history = reordering.train(pupil, lessons(64, seed=0), steps=500, peak=5e-3)
 
 
-def obeyed(task: str) -> dict[str, float]:
-    """Share of unseen inputs whose answer is right for each task of training."""
-    answers = reordering.answers(pupil, letters_only, [asked(task, r) for r in sorted(unseen)])
-    return {name: float(np.mean([a == " ".join(right(r)) for a, r in zip(answers, sorted(unseen))]))
+def given_to(task: str) -> dict[str, float]:
+    """Share of unseen inputs whose answer is right for either task of training."""
+    rows = sorted(unseen)
+    answers = reordering.answers(pupil, letters_only, [asked(task, r) for r in rows])
+    return {name: float(np.mean([answer == " ".join(right(r)) for answer, r in zip(answers, rows)]))
             for name, right in TASKS.items()}
 
 
-results = {task: obeyed(task) for task in (*TASKS, "double")}
+# %%
+# NBVAL_IGNORE_OUTPUT
+found = {task: given_to(task) for task in (*TASKS, "double")}
 print(table(["task prefix", "copied", "reversed"],
-            [[task, *(f"{share:.1f}" for share in r.values())] for task, r in results.items()]))
-assert min(results["copy"]["copy"], results["reverse"]["reverse"]) > 0.9
+            [[task, *(f"{share:.2f}" for share in f.values())] for task, f in found.items()]))
+strange = [asked("double", r) for r in sorted(unseen)[:3]]
+for question, answer in zip(strange, reordering.answers(pupil, letters_only, strange)):
+    print(f"{question} -> {answer}")
+assert min(found["copy"]["copy"], found["reverse"]["reverse"]) > 0.8
+assert max(found["copy"]["reverse"], found["reverse"]["copy"]) < 0.1
 
 # %% [markdown]
 # The first two rows are inputs that the model has never seen. It does what the task prefix says nearly every time.
@@ -437,36 +438,37 @@ assert counted["bleu"] > copying["bleu"] + 20
 
 # %%
 learner = reordering.fresh(words, width=128, seed=0)
-history = reordering.train(learner, reordering.batches(words, parts["train"], 64, seed=0),
-                           steps=180, peak=5e-3)
-print("loss", *(f"{np.mean(history[max(0, i - 10) : i + 10]):.0f}" for i in range(0, 180, 40)))
+stream = reordering.batches(words, parts["train"], 64, seed=0)
+history = reordering.train(learner, stream, steps=160, peak=2e-3)
+print(f"loss of the first step {history[0]:.0f}, of the last ten {np.mean(history[-10:]):.0f}")
 few, right = questions[:200], test[:200]
 free = reordering.answers(learner, words, few)
-for question, answer in list(zip(few, free))[:3]:
-    print(f"{question}\n    -> {answer}")
 
 # %% [markdown]
-# At each step this takes the most probable token, which is called [greedy decoding](../book/glossary.md#greedy-decoding).
-# The answers look like sentences of reviews. But they do not keep to the words of the question: some are missing, others are new.
+# At each step `answers` takes the most probable token. This is called [greedy decoding](../book/glossary.md#greedy-decoding). The next cells show answers.
+# They look a little like sentences of reviews. But they do not keep to the words of the question: some are missing, others are new.
 #
-# Yet we know which words may stand in the answer. So forbid all others: at each step, every token that does not continue one of the words that are left gets the score $-\infty$. This is [constrained decoding](../book/glossary.md#constrained-decoding). `generate` takes such a rule as a `LogitsProcessor`; here it is `reordering.GivenWords`.
+# Yet we know which words may stand in the answer. So forbid all others: at each step, every token that does not continue one of the words that are left gets the score $-\infty$. This is [constrained decoding](../book/glossary.md#constrained-decoding).
+# The function `continuations` is the rule. Here are three words, two of which begin with the same token; 1 is eos.
 
 # %%
-toy_words = [(11,), (12, 13), (12, 14)]  # three words; the last two begin alike
 for written in ([], [12], [12, 13], [12, 13, 11, 12], [12, 13, 11, 12, 14]):
-    allowed = sorted(reordering.continuations(toy_words, written, eos=1))
-    print(f"written {written!s:24} allowed {allowed}")
-given = reordering.answers(learner, words, few, constrained=True)
-for question, answer in list(zip(few, given))[:3]:
-    print(f"{question}\n    -> {answer}")
+    allowed = reordering.continuations([(11,), (12, 13), (12, 14)], written, eos=1)
+    print(f"written {written!s:24} allowed {sorted(allowed)}")
+
+# %% [markdown]
+# The method `generate` of transformers takes such a rule as a `LogitsProcessor`: a function that may change the scores before a token is chosen. Here it is `reordering.GivenWords`.
 
 # %%
+# NBVAL_IGNORE_OUTPUT
+given = reordering.answers(learner, words, few, constrained=True)
+for question, answer, ruled in list(zip(few, free, given))[:4]:
+    print(f"question    {question}\nfree        {answer}\ngiven words {ruled}\n")
 live = {"copying": reordering.scores(few, right), "free": reordering.scores(free, right),
         "given words": reordering.scores(given, right)}
-print(table(["answers", "BLEU", "exactly the given words"],
-            [[name, f"{s['bleu'] / 5:.0f} x 5", f"{s['words']:.1f}"] for name, s in live.items()]))
+print(shown(live))
 assert live["given words"]["bleu"] > live["free"]["bleu"]
-assert live["given words"]["words"] == 1
+assert live["given words"]["words"] == 1 and live["free"]["words"] < 0.2
 
 # %% [markdown]
 # After seconds of training, the rule does more than the model. It is fair to use it, because the question gives all the words. But say so when you report: the rule gives perfect ROUGE-1 for nothing, and part of the BLEU.

@@ -39,7 +39,7 @@ def tiny(seed=0):
 def check_sentences_are_plain_and_short():
     texts = ["It was good. I did NOT like it, sorry!  Was it \"good\"? Yes, it's a long one...",
              "A film from 1999 was good. The café was not good. I did not like it sorry.",
-             "one two three. " + "word " * 10 + ". " + "word " * 11]
+             "One two three. " + " ".join(["word"] * 10) + ". " + " ".join(["word"] * 11)]
     assert reordering.sentences(texts) == [
         "i did not like it sorry", "yes it's a long one", " ".join(["word"] * 10)]
 
@@ -117,7 +117,7 @@ def check_a_seed_is_a_model():
 
 
 @QUICK
-@given(st.lists(st.lists(st.integers(2, 4), min_size=1, max_size=3).map(tuple),
+@given(st.lists(st.lists(st.integers(10, 12), min_size=1, max_size=3).map(tuple),
                 min_size=0, max_size=4))
 def check_allowed_are_exactly_the_orders_of_the_words(words):
     """All texts that the rule lets through, against all orders of the words."""
