@@ -21,7 +21,7 @@ from companion.pretraining.loop import fast_at_bf16, keep_memory
 
 OUT = Path(__file__).with_name("results") / "reordering.json"
 SEEDS = (13, 21, 42)
-STEPS, SIZE, PEAK, WIDTH, LAYERS, VOCABULARY = 3000, 128, 2e-3, 192, 2, 4000
+STEPS, SIZE, PEAK, WIDTH, LAYERS, VOCABULARY = 1600, 128, 2e-3, 192, 2, 4000
 EVERY, HELD, ASKED = 200, 500, 1000  # steps between validations; sentences for them; test
 SHUFFLE = 0  # seed of the questions, the same for every model and yardstick
 WAYS = {"free": (False, 1), "given words": (True, 1), "given words, 5 beams": (True, 5)}

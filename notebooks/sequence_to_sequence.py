@@ -488,3 +488,252 @@ print(table(["step", "training", "validation"],
             [[int(s), f"{a:.2f}", f"{b:.2f}"] for s, a, b in list(zip(*log.values()))[1::4]]))
 curves({"training": (log["step"], log["train"]), "validation": (log["step"], log["validation"])},
        x="step", y="loss (nats), mean of the seeds")
+
+# %% [markdown]
+# The model has read each training sentence a few times by then, with its words in other orders. The training loss is well below the validation loss: the model has begun to learn the sentences by heart, which is [overfitting](../book/glossary.md#overfitting).
+#
+# Now the scores on the test sentences. The third way of answering is [beam search](../book/glossary.md#beam-search): five beginnings of the answer are kept at each step instead of one.
+
+# %%
+def mean(way: str, name: str) -> float:
+    """Mean of a score over the seeds."""
+    return float(np.mean([run["scores"][way][name] for run in runs]))
+
+
+ways = list(runs[0]["scores"])
+found = result["yardsticks"] | {f"T5, {way}": {name: mean(way, name) for name in copying}
+                                for way in ways}
+print(shown(found))
+bleu = {way: [run["scores"][way]["bleu"] for run in runs] for way in ways}
+for way in ways:
+    print(f"{way:22} BLEU of the seeds {min(bleu[way]):.1f} to {max(bleu[way]):.1f}, "
+          f"share of answers with exactly the given words {mean(way, 'words'):.2f}")
+
+# %%
+copied, by_counts = (found[name]["bleu"] for name in ("copying", "word pairs"))
+assert abs(copied - copying["bleu"]) < 0.01  # the same questions as above
+assert min(bleu["free"]) > copied + 10 and min(bleu["given words, 5 beams"]) > copied + 10
+assert min(bleu["given words"]) > max(bleu["free"])
+assert min(bleu["given words, 5 beams"]) > max(bleu["given words"])
+assert max(bleu["given words, 5 beams"]) < by_counts
+print(f"above copying: {np.mean(bleu['free']) - copied:.0f} BLEU free, "
+      f"{np.mean(bleu['given words, 5 beams']) - copied:.0f} with the rule and beams")
+print(f"word pairs above T5: {by_counts - np.mean(bleu['given words, 5 beams']):.0f} BLEU")
+
+# %% [markdown]
+# Read the table slowly.
+#
+# - Every way of answering is far above copying, with each of the three seeds, also without any rule.
+# - The rule helps, and so does beam search, by more than the seeds differ.
+# - Free answers seldom have exactly the given words. Their ROUGE-1 is lower than that of copying, although they are much better answers. A table with ROUGE-1 alone would rank copying first.
+# - **The counts of word pairs are still better than the network.** They use the rule too, and keep more beginnings. A short training on a small text is enough to learn much of the grammar, but it is not enough to beat plain counts.
+#
+# Without the second baseline this section would have looked like a success. It is one, compared with copying, and it is none, compared with the simplest model that does the task.
+#
+# ## Where it fails
+#
+# The file also holds the order of the words in each answer, as one digit a word. So the answers of the first seed can be written out here.
+
+# %%
+def rebuilt(run: dict) -> list[str]:
+    """The answers of a run: for every question the places of its words, one digit each."""
+    orders = [[int(digit) for digit in order] for order in run["orders"].split()]
+    return [" ".join(question.split()[place] for place in order)
+            for question, order in zip(questions, orders)]
+
+
+written = {run["seed"]: rebuilt(run) for run in runs}
+first = next(iter(written.values()))
+again = reordering.scores(first, test)["bleu"]
+print(f"BLEU computed again equals the file: {abs(again - bleu[ways[-1]][0]) < 0.01}")
+assert abs(again - bleu[ways[-1]][0]) < 0.01
+for answer, reference in list(zip(first, test))[:8]:
+    print(f"{'right' if answer == reference else 'wrong'}  {answer}\n       {reference}")
+
+# %% [markdown]
+# Some wrong answers are good English with another meaning, and some have the same meaning in another order. With one reference a sentence, both count as wrong. Others begin well and end with the words that were left over: greedy choices at the start cannot be taken back.
+#
+# Length matters. The next cell gives the share of exact answers for short and for long sentences.
+
+# %%
+sizes = np.array([len(sentence.split()) for sentence in test])
+lines = []
+for low, high in ((4, 5), (6, 7), (8, 10)):
+    where = np.flatnonzero((sizes >= low) & (sizes <= high))
+    exact = [np.mean([answers[i] == test[i] for i in where])
+             for answers in (*written.values(), by_pairs)]
+    lines.append([f"{low} to {high}", len(where), f"{np.mean(exact[:-1]):.2f}", f"{exact[-1]:.2f}"])
+print(table(["words", "sentences", "T5, mean of the seeds", "word pairs"], lines))
+assert float(lines[0][2]) > 2 * float(lines[2][2])
+
+# %% [markdown]
+# A sentence of ten words has millions of orders, and one reference. Both methods find it rarely.
+#
+# ## Take-away
+#
+# - An encoder-decoder reads one text and writes another. For the same work it has about twice the parameters of a single stack.
+# - Span corruption takes spans out of a text, and marks each gap with a sentinel. Inputs and targets together give the text back. The targets are short, which makes training cheap.
+# - In training the decoder reads the right tokens, shifted by one. When the shift is forgotten, the loss falls to nearly nothing and the model is useless.
+# - A prefix language model does the same work in one stack. Its mask can be tested: change a token, and see which states change.
+# - A task prefix selects a task that was trained. An unknown one selects nothing in particular.
+# - Ask of each score what it cannot see, and compare with more than one simple baseline.
+
+# %% [markdown]
+# ## Exercises
+#
+# Each exercise is a function without a body.
+# Replace `raise NotImplementedError` by your code, run the cell, and run the check below it.
+# The check prints ✓, or *not attempted yet*, or a hint.
+#
+# When you are done, or stuck, compare with the [solutions](sequence_to_sequence_solutions.ipynb).
+
+# %% [markdown]
+# ### Exercise 1: take spans out
+#
+# This is span corruption when the spans are already chosen.
+#
+# Write `corrupt`.
+# It gets a text and its spans, and returns what the encoder reads and what the decoder writes.
+
+# %%
+def corrupt(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int]):
+    """Take spans out of a text.
+
+    ids: the token ids of the text.
+    spans: where each span begins, and the first position after it, from left to right. Two
+        spans never touch.
+    sentinels: ids of sentinels in their order, more than there are spans.
+    Returns two lists, inputs and targets. In the inputs each span has become one sentinel.
+    The targets hold each span behind its sentinel, and one more sentinel at the end.
+
+    Example: corrupt([11, 12, 13, 14], [(1, 3)], [99, 98, 97])
+    returns ([11, 99, 14], [99, 12, 13, 98]).
+    """
+    raise NotImplementedError
+
+# %%
+check("spans-corrupt", corrupt)
+
+# %% [markdown]
+# ### Exercise 2: what the decoder reads
+#
+# In training the decoder reads the right tokens, one step late.
+#
+# Write `decoder_inputs`.
+# The check compares your result with the shift that T5 makes.
+
+# %%
+def decoder_inputs(labels: torch.Tensor, start: int, pad: int) -> torch.Tensor:
+    """Make what the decoder reads while it is asked for the labels.
+
+    labels: the targets of a batch, shape (B, T), with -100 where nothing is asked. The -100
+        stand at the end of a row. The tensor must not be modified.
+    start: the id of the token that every row begins with.
+    pad: the id of padding, which stands where -100 would.
+    Returns ids of shape (B, T): at each step the label of the step before.
+
+    Example: decoder_inputs(torch.tensor([[11, 12, 3, -100, -100]]), 1, 0)
+    returns tensor([[1, 11, 12, 3, 0]]).
+    """
+    raise NotImplementedError
+
+# %%
+check("spans-shift", decoder_inputs)
+
+# %% [markdown]
+# ### Exercise 3: the mask of a prefix LM
+#
+# One stack reads input and answer as a single row. The mask keeps the answer from leaking to the left.
+#
+# Write `prefix_mask`.
+
+# %%
+def prefix_mask(prefix: int, length: int) -> torch.Tensor:
+    """Say which positions of a row see which.
+
+    prefix: how many positions at the start belong to the prefix, from 0 to length.
+    length: the number of positions.
+    Returns a boolean tensor of shape (length, length). Its entry [i, j] is True where
+    position i sees position j. Each position sees the whole prefix, all that is to its left,
+    and itself; it sees nothing else.
+
+    Example: prefix_mask(2, 3) returns
+    tensor([[True, True, False], [True, True, False], [True, True, True]]).
+    """
+    raise NotImplementedError
+
+# %%
+check("spans-prefix-mask", prefix_mask)
+
+# %% [markdown]
+# ### Exercise 4: what it costs
+#
+# Before you train, you want to know how large a batch is.
+#
+# Write `widths`: how long are inputs and targets, for a text of a given length?
+
+# %%
+def widths(length: int, share: float, mean: float) -> tuple[int, int]:
+    """Return how many positions the inputs and the targets of one text have.
+
+    length: the number of tokens of the text.
+    share: the share of them that is taken out. The number is rounded with `round`; at least
+        one token is taken.
+    mean: the mean length of a span. The number of spans is the number of tokens taken, divided
+        by it, rounded with `round`; there is at least one span.
+    Inputs and targets both end with one eos.
+
+    Example: widths(20, 0.15, 3.0) returns (19, 6): 17 tokens, a sentinel and eos, and 3 tokens,
+    two sentinels and eos.
+    """
+    raise NotImplementedError
+
+# %%
+check("spans-cost", widths)
+
+# %% [markdown]
+# ### Exercise 5: a trap in BLEU
+#
+# BLEU is made from precisions: which share of the answer's word sequences is in the reference? There is a trap for answers that repeat a word.
+#
+# Write `clipped_precision` for one answer and one reference.
+# The check compares your result with the counts of sacrebleu.
+
+# %%
+def clipped_precision(answer: str, reference: str, size: int) -> float:
+    """Return the share of the answer's word sequences that are in the reference.
+
+    answer, reference: texts; words are separated by spaces.
+    size: how many words a sequence has. The answer has at least so many words.
+    A sequence that the answer has several times counts at most as often as the reference
+    has it.
+
+    Example: clipped_precision("a a film", "a film", 1) returns 2 / 3: one "a" and "film".
+    """
+    raise NotImplementedError
+
+# %%
+check("spans-precision", clipped_precision)
+
+# %% [markdown]
+# ### Exercise 6: which words may come next
+#
+# Constrained decoding forbids all that does not fit. Here is its rule for whole words.
+#
+# Write `next_words`.
+
+# %%
+def next_words(words: list[str], written: list[str]) -> list[str]:
+    """Return the words that may come next when each given word must be written once.
+
+    words: the given words, in any order. A word that is given twice is written twice.
+    written: the words written so far, all of them given.
+    Returns the different words that are left, in alphabetical order, or ["</s>"] when none is
+    left. The lists must not be modified.
+
+    Example: next_words(["film", "a"], ["a"]) returns ["film"].
+    """
+    raise NotImplementedError
+
+# %%
+check("spans-next", next_words)
