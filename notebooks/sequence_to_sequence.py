@@ -318,16 +318,16 @@ assert abs(ours - theirs) < 1e-5
 # T5 turns every task into text in, text out. A few words in front of the input say which task is meant, such as "translate English to German:" (Raffel et al., 2020, section 2.4). Such words are called a [task prefix](../book/glossary.md#task-prefix).
 # The word *prefix* has two meanings in this chapter: the first part of a row, and these words.
 #
-# Does a model really obey them? Test it where the right answer is known. The inputs are five different letters, and there are two tasks, *copy* and *reverse*. The same letters have two right answers, so only the task prefix can decide.
+# Does a model really obey them? Test it where the right answer is known. The inputs are four letters, and there are two tasks, *copy* and *reverse*. The same letters have two right answers, so only the task prefix can decide.
 #
-# A list of 200 inputs is set aside. They never occur in training, under either task.
+# Some inputs are set aside. They never occur in training, under either task.
 
 # %%
 LETTERS = list("abcdefghij")
 TASKS = {"copy": lambda letters: letters, "reverse": lambda letters: letters[::-1]}
 letters_only = reordering.vocabulary([" ".join([*TASKS, "double", ":", *LETTERS])] * 2, size=100)
 chance = np.random.default_rng(0)
-unseen = {tuple(chance.choice(LETTERS, 5, replace=False)) for _ in range(200)}
+unseen = {tuple(chance.choice(LETTERS, 4)) for _ in range(200)}
 
 
 def asked(task: str, letters) -> str:
@@ -339,7 +339,7 @@ def lessons(size: int, seed: int):
     """Batches without end, half of the rows for either task."""
     chance, pad = np.random.default_rng(seed), letters_only.pad_token_id
     while True:
-        rows = [tuple(chance.choice(LETTERS, 5, replace=False)) for _ in range(size)]
+        rows = [tuple(row) for row in chance.choice(LETTERS, (size, 4))]
         rows = [(task, r) for r, task in zip(rows, list(TASKS) * size) if r not in unseen]
         inputs = reordering.encode(letters_only, [asked(task, r) for task, r in rows])
         targets = reordering.encode(letters_only, [" ".join(TASKS[task](r)) for task, r in rows])
@@ -347,8 +347,8 @@ def lessons(size: int, seed: int):
 
 
 # %%
-pupil = reordering.fresh(letters_only, width=64, layers=1, seed=0)
-history = reordering.train(pupil, lessons(64, seed=0), steps=500, peak=5e-3)
+pupil = reordering.fresh(letters_only, width=64, seed=0)
+reordering.train(pupil, lessons(64, seed=0), steps=350, peak=4e-3);
 
 
 def given_to(task: str) -> dict[str, float]:
@@ -367,13 +367,13 @@ print(table(["task prefix", "copied", "reversed"],
 strange = [asked("double", r) for r in sorted(unseen)[:3]]
 for question, answer in zip(strange, reordering.answers(pupil, letters_only, strange)):
     print(f"{question} -> {answer}")
-assert min(found["copy"]["copy"], found["reverse"]["reverse"]) > 0.8
+assert min(found["copy"]["copy"], found["reverse"]["reverse"]) > 0.9
 assert max(found["copy"]["reverse"], found["reverse"]["copy"]) < 0.1
 
 # %% [markdown]
 # The first two rows are inputs that the model has never seen. It does what the task prefix says nearly every time.
 #
-# The third row has a word in front that was in no training text. The model does not refuse, and it does not say that it knows no such task. It writes five letters or so, now in the one order, now in the other, or a mixture.
+# The third row has a word in front that was in no training text. The model does not refuse, and it does not say that it knows no such task. It answers all the same: it copies some inputs, reverses others, and often does neither.
 # A task prefix is no instruction that the model understands. It is a token on which the right answers depended in training.
 #
 # ## A real task: words in order
@@ -439,7 +439,7 @@ assert counted["bleu"] > copying["bleu"] + 20
 # %%
 learner = reordering.fresh(words, width=128, seed=0)
 stream = reordering.batches(words, parts["train"], 64, seed=0)
-history = reordering.train(learner, stream, steps=160, peak=2e-3)
+history = reordering.train(learner, stream, steps=130, peak=2e-3)
 print(f"loss of the first step {history[0]:.0f}, of the last ten {np.mean(history[-10:]):.0f}")
 few, right = questions[:200], test[:200]
 free = reordering.answers(learner, words, few)
