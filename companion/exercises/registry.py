@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import causal, masked, transformer
+from companion.exercises import causal, masked, spans, transformer
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
@@ -13,6 +13,7 @@ CHAPTERS = {
     "inside_transformer": transformer,
     "masked_lm": masked,
     "causal_lm": causal,
+    "sequence_to_sequence": spans,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES
