@@ -38,8 +38,7 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
       (``2. The plot``).
 
     ``<br />`` and empty lines end a sentence too and count as white space. What has neither
-    a letter nor a digit (``***``) is no sentence: it stays with the next one, at the end of the
-    text with the one before.
+    a letter nor a digit (``***``) is no sentence: it stays with a neighbour.
 
     Args:
         text: any text; without a letter or digit it gives at most one sentence.
