@@ -7,6 +7,7 @@ source; other answers, wrong and right, lie in `exercises_mutants`.
 import ast
 import re
 import runpy
+from itertools import product
 from pathlib import Path
 
 import jupytext
@@ -294,6 +295,22 @@ def test_large_apply_case_draws_some_original_ids():
     given = find("masked-apply").cases()[1].given
     drawn = given["chosen"] & (given["kinds"] >= 0.8) & (given["kinds"] < 0.9)
     assert (given["random_ids"] == given["ids"])[drawn].any()
+
+
+def test_pair_loss_case_has_what_its_mistakes_need():
+    """Both labels occur, and not equally often."""
+    (case,) = find("pairs-loss").cases()
+    ones = int(case.given["labels"].sum())
+    assert 0 < ones < len(case.given["labels"]) - ones
+
+
+def test_cut_pair_keeps_the_lengths_that_the_collators_keep():
+    from companion.objectives.pairs import fair_lengths
+
+    cut = _function("pairs-cut", SOURCES["pairs-cut"])
+    for a, b, room in product(range(1, 9), range(1, 9), range(2, 18)):
+        kept = [len(half) for half in cut(list(range(a)), list(range(b)), room)]
+        assert sorted(kept) == sorted(fair_lengths([a, b], room))
 
 
 # --- blank ----------------------------------------------------------------------------------
