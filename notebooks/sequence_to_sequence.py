@@ -85,7 +85,8 @@ def cost(model: torch.nn.Module, **ids: torch.Tensor) -> tuple[int, int]:
 def one_stack(layers: int) -> transformers.GPT2Model:
     """A decoder alone, 128 wide."""
     return transformers.GPT2Model(transformers.GPT2Config(
-        vocab_size=50, n_positions=128, n_embd=128, n_layer=layers, n_head=4))
+        vocab_size=50, n_positions=128, n_embd=128, n_layer=layers, n_head=4,
+        bos_token_id=1, eos_token_id=1))
 
 
 # %%
@@ -161,13 +162,14 @@ taken = batch["labels"].numel() - 2 * len(rows) - count  # less eos and closing 
 print("rows", rows.shape, " inputs", tuple(batch["input_ids"].shape),
       " labels", tuple(batch["labels"].shape))
 print(f"taken out {taken / rows.size:.2f}, mean length of a span {taken / count:.1f}")
+print("tokens and spans taken from a row:", corruption.counts(128))
 back = [corruption.restore(i, t) for i, t in zip(batch["input_ids"], batch["labels"])]
 print("every row can be restored:", back == rows.tolist())
 assert abs(taken / rows.size - 0.15) < 0.01 and abs(taken / count - 3) < 0.3
 assert back == rows.tolist()
 
 # %% [markdown]
-# The share does not depend on chance. A row of a given length always loses the same number of tokens in the same number of spans, and only their places are drawn. So all batches have equal shapes.
+# The share does not depend on chance. A row of a given length always loses the same number of tokens in the same number of spans, and only their places are drawn. So all batches have equal shapes. The mean is not exactly 3, because the number of spans is a whole number.
 #
 # The targets are short, and this saves work. A decoder that wrote the whole text would write one token for each token of the text.
 
@@ -273,8 +275,8 @@ for i in range(7):
 # %%
 torch.manual_seed(0)
 stack = transformers.GPT2LMHeadModel(transformers.GPT2Config(
-    vocab_size=50, n_positions=16, n_embd=32, n_layer=2, n_head=2,
-    initializer_range=0.3, attn_implementation="eager")).eval()
+    vocab_size=50, n_positions=16, n_embd=32, n_layer=2, n_head=2, bos_token_id=1, eos_token_id=1,
+    loss_type="ForCausalLM", initializer_range=0.3, attn_implementation="eager")).eval()
 line = torch.tensor([[11, 12, 13, 14, 15, 16, 17]])
 mask = spans.prefix_mask(torch.tensor([4]), seen)
 
@@ -326,7 +328,7 @@ assert abs(ours - theirs) < 1e-5
 LETTERS = list("abcdefghij")
 TASKS = {"copy": lambda letters: letters, "reverse": lambda letters: letters[::-1]}
 letters_only = reordering.vocabulary([" ".join([*TASKS, "double", ":", *LETTERS])] * 2, size=100)
-chance = np.random.default_rng(0)
+chance = np.random.default_rng(7)
 unseen = {tuple(chance.choice(LETTERS, 4)) for _ in range(200)}
 
 
@@ -439,14 +441,14 @@ assert counted["bleu"] > copying["bleu"] + 20
 # %%
 learner = reordering.fresh(words, width=128, seed=0)
 stream = reordering.batches(words, parts["train"], 64, seed=0)
-history = reordering.train(learner, stream, steps=130, peak=2e-3)
+history = reordering.train(learner, stream, steps=100, peak=2e-3)
 print(f"loss of the first step {history[0]:.0f}, of the last ten {np.mean(history[-10:]):.0f}")
 few, right = questions[:200], test[:200]
 free = reordering.answers(learner, words, few)
 
 # %% [markdown]
 # At each step `answers` takes the most probable token. This is called [greedy decoding](../book/glossary.md#greedy-decoding). The next cells show answers.
-# They look a little like sentences of reviews. But they do not keep to the words of the question: some are missing, others are new.
+# After so short a training they are no sentences: a few frequent words, often repeated. Words of the question are missing, and others are new.
 #
 # Yet we know which words may stand in the answer. So forbid all others: at each step, every token that does not continue one of the words that are left gets the score $-\infty$. This is [constrained decoding](../book/glossary.md#constrained-decoding).
 # The function `continuations` is the rule. Here are three words, two of which begin with the same token; 1 is eos.
