@@ -2,7 +2,7 @@
 
     python benchmarks/reordering.py [SEED ...]
 
-Writes ``benchmarks/results/reordering.json``, which the chapter reads. A seed takes about six
+Writes ``benchmarks/results/reordering.json``, which the chapter reads. A seed takes some three
 minutes on two cores that multiply bf16 matrices fast, and replaces its earlier result only.
 """
 
