@@ -253,6 +253,7 @@ assert trigram["loss"] < neural["loss"] < unigram - 0.7
 # What has it learned? Read its guesses.
 
 # %%
+# NBVAL_IGNORE_OUTPUT: the last digits of a training differ between machines
 with torch.inference_mode():
     chances = causal.logits(model, ids)[0].softmax(-1)
 lines = []
@@ -296,8 +297,8 @@ entropies = []
 for temperature in (0.5, 1.0, 1.5):
     p = (next_scores("the acting is") / temperature).softmax(-1)
     entropies.append(-(p * p.clamp(min=1e-12).log()).sum().item())
-    top = [f"{tokenizer.decode([i]).strip()} {p[i]:.2f}" for i in p.topk(4).indices.tolist()]
-    print(f"T = {temperature}: entropy {entropies[-1]:.1f} nats;", ", ".join(top))
+    print(f"T = {temperature}: entropy {entropies[-1]:.0f} nats, "
+          f"most probable token {tokenizer.decode([int(p.argmax())])!r}")
 assert entropies == sorted(entropies)
 
 # %% [markdown]
@@ -308,7 +309,7 @@ sizes = {}
 for text in ("the film is", "it 's", "a"):
     sums = next_scores(text).softmax(-1).sort(descending=True).values.cumsum(0)
     sizes[text] = int((sums < 0.9).sum()) + 1
-    print(f"{sizes[text]:4} tokens reach 0.9 after {text!r}")
+    print(f"10^{math.log10(sizes[text]):.1f} tokens reach 0.9 after {text!r}")
 assert max(sizes.values()) > 1.2 * min(sizes.values())
 
 # %% [markdown]
@@ -317,6 +318,7 @@ assert max(sizes.values()) > 1.2 * min(sizes.values())
 # Here are ten continuations of "the film is" with $T = 0.8$, for ten seeds in a row. Nothing was selected and nothing was edited.
 
 # %%
+# NBVAL_IGNORE_OUTPUT: one other digit can change a drawn token
 for seed in range(10):
     print(f"{seed}:", causal.sample(model, tokenizer, "the film is", tokens=25,
                                     temperature=0.8, seed=seed))
