@@ -21,9 +21,9 @@
 # - write the causal loss, and say which positions count and why the labels are shifted;
 # - test that a model does not look ahead;
 # - put several texts into one row without letting them see each other;
-# - train a small GPT yourself, and let a larger one write;
+# - train a small GPT yourself, and let it write;
 # - choose between greedy search, temperature, top-k and nucleus sampling;
-# - compute perplexity so that it can be compared between models.
+# - compute perplexity so that it can be compared between models, and put a model that only counts beside yours.
 #
 # Reading and running take about 40 minutes, the exercises about as long again.
 # The notebook itself runs in about a minute on two CPU cores.
@@ -38,7 +38,11 @@
 #
 # Nothing is lost here: this is the chain rule of probability. A causal model computes each factor. It never sees a token to the right of the place that it is asked about.
 #
-# The course brings such a model: `gpt-mini-en`. It was trained from random parameters on film reviews, with capital letters. Its tokens come from [byte-level BPE](../book/glossary.md#byte-level-bpe), as in GPT-2: it can write any text without an unknown token.
+# The loss is the mean of the negative logarithms of the factors:
+#
+# $$L = -\frac{1}{n} \sum_{t=1}^{n} \ln p(x_t \mid x_{<t})$$
+#
+# In this chapter you train a small GPT on film reviews. Its tokens come from [byte-level BPE](../book/glossary.md#byte-level-bpe), as in GPT-2: it can write any text, and there is no unknown token.
 
 # %% tags=["install", "hide-input"]
 # Set-up, written from site.toml: says what to do when the course package is missing.
@@ -49,109 +53,95 @@ if importlib.util.find_spec("companion") is None:
                       "as the kernel. On Colab: first set `repository` in site.toml.")
 
 # %%
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
-from companion import checkpoints
+from companion import ngrams
 from companion.corpora import movie_reviews
-from companion.display import curves, read_log, table
+from companion.display import curves, table
 from companion.exercises import check
 from companion.objectives import causal
 from companion.tokenization import train_bpe
 
-CHECKPOINT = "gpt-mini-en"  # or "gpt2", any causal LM of the Hub, or a folder
-model, tokenizer = checkpoints.load(CHECKPOINT, kind="causal")
-print(f"{sum(p.numel() for p in model.parameters()):,} parameters, "
-      f"{model.config.num_hidden_layers} layers, {model.config.hidden_size} wide, "
-      f"{len(tokenizer):,} vocabulary entries, {model.config.max_position_embeddings} positions")
-
-# %%
-sentence = "The film was long, but the acting was wonderful."
+reviews = movie_reviews(collection="rotten_tomatoes")
+tokenizer = train_bpe(reviews["train"]["text"], 2000)
+V = len(tokenizer)
+sentence = "the film was long , but the acting was wonderful ."
 ids = torch.tensor(causal.documents([sentence], tokenizer))
-with torch.inference_mode():
-    logits = causal.logits(model, ids)
-chances = logits[0].softmax(-1)
-lines = []
-for t in range(ids.shape[1] - 1):
-    best = tokenizer.decode([int(chances[t].argmax())])
-    lines.append([t, repr(tokenizer.decode(ids[0, t : t + 1])),
-                  repr(tokenizer.decode(ids[0, t + 1 : t + 2])),
-                  f"{chances[t, ids[0, t + 1]]:.3f}", repr(best)])
-print(table(["position", "reads", "is asked for", "probability", "first guess"], lines))
+print([tokenizer.decode([i]) for i in ids[0].tolist()])
 
 # %% [markdown]
-# Read the table by rows. Position 0 reads `<|endoftext|>`, the [end-of-text token](../book/glossary.md#end-of-text-token), which also opens every text. It is asked for the first word. Position 1 reads this word and is asked for the second one.
+# The first token, `<|endoftext|>`, is the [end-of-text token](../book/glossary.md#end-of-text-token). It also opens every text: from it the model predicts the first word.
 #
-# So one row of tokens gives one question for every token. A masked model gets questions for the hidden tokens only.
+# A space belongs to the word that follows it. A word that is rare in the reviews is written in several pieces. The sentences of Rotten Tomatoes are in small letters, with spaces before the punctuation, so the examples of this chapter are, too.
 #
 # ## The loss, and which positions count
 #
-# The loss is the mean of the negative logarithms of these probabilities:
-#
-# $$L = -\frac{1}{n} \sum_{t=1}^{n} \ln p(x_t \mid x_{<t})$$
+# Position 0 reads `<|endoftext|>` and is asked for the first word. Position 1 reads this word and is asked for the second one. So one row of tokens gives one question for every token. A masked model gets questions for the hidden tokens only.
 #
 # In code, the logits of position $t$ are compared with the token at position $t+1$. This is the *shift*. The logits of the last position are compared with nothing, because nothing follows.
+#
+# A model with random parameters is enough to check it.
 
 # %%
+def fresh(width: int, layers: int, seed: int = 0) -> transformers.GPT2LMHeadModel:
+    """A small GPT with random parameters, the same for the same seed."""
+    torch.manual_seed(seed)
+    made = transformers.GPT2LMHeadModel(transformers.GPT2Config(
+        vocab_size=V, n_embd=width, n_layer=layers, n_head=4, n_positions=64,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
+        attn_implementation="eager"))
+    made.loss_type = "ForCausalLM"  # transformers cannot tell from the name of this class
+    return made
+
+
+random = fresh(64, 1).eval()
+with torch.inference_mode():
+    logits = causal.logits(random, ids)
+    by_library = random(input_ids=ids, labels=ids).loss.item()
+    ours = causal.loss(random, causal.CausalLM(tokenizer)(ids)).item()
 by_hand = cross_entropy(logits[0, :-1], ids[0, 1:]).item()
-with torch.inference_mode():
-    by_library = model(input_ids=ids, labels=ids).loss.item()
-    ours = causal.loss(model, causal.CausalLM(tokenizer)(ids)).item()
 print(f"by hand {by_hand:.3f}, by transformers {by_library:.3f}, by the course {ours:.3f}")
-assert abs(by_hand - by_library) < 1e-4 and abs(by_hand - ours) < 1e-4
+print(f"ln V {math.log(V):.3f}")
+assert abs(by_hand - by_library) < 1e-5 and abs(by_hand - ours) < 1e-5
 
 # %% [markdown]
-# Look at the call of transformers: `labels=ids`. The labels are the inputs themselves, because the model makes the shift *inside*.
-# If you shift them as well, every position is asked for the token after the next one. No error is raised.
-
-# %%
-twice = torch.full_like(ids, -100)
-twice[:, :-1] = ids[:, 1:]
-with torch.inference_mode():
-    wrong = model(input_ids=ids, labels=twice).loss.item()
-print(f"shifted once {by_library:.1f}, shifted twice {wrong:.1f}")
-assert wrong > by_library + 1
-
-# %% [markdown]
+# The three agree, and they are near $\ln V$, the loss of a model that knows nothing.
+#
+# Look at the call of transformers: `labels=ids`. The labels are the inputs themselves, because the model makes the shift *inside*. If you shift them as well, every position is asked for the token after the next one. No error is raised. A later section shows what this costs.
+#
 # ## No look-ahead
 #
 # If a position could see the token that it is asked for, the loss would mean nothing. In a Transformer, the causal [attention mask](../book/glossary.md#attention-mask) prevents it: position $t$ may look at the positions up to $t$.
 #
-# Do not trust this, test it. Change one token. What is predicted up to the position before it must stay the same, to the last digit that matters.
+# Do not trust this, test it. Change one token. What is predicted before it must stay the same.
 
 # %%
 place = 6
 changed = ids.clone()
-changed[0, place] = (changed[0, place] + 1) % len(tokenizer)
+changed[0, place] = (changed[0, place] + 1) % V
 with torch.inference_mode():
-    difference = (causal.logits(model, changed) - logits).abs().amax(-1)[0]
-print("largest change of the logits at each position:")
-print([f"{x:.0f}" if x >= 1 else "0" for x in difference.tolist()])
-assert difference[:place].max() < 1e-4 and difference[place:].min() > 1e-2
+    difference = (causal.logits(random, changed) - logits).abs().amax(-1)[0]
+print("logits changed:", ["yes" if d > 1e-5 else "no" for d in difference.tolist()])
+assert difference[:place].max() < 1e-5 < 1e-4 < difference[place:].min()
 
 # %% [markdown]
-# The other way to see too much is to forget the shift. Then every position is asked for the token that it reads. Train two tiny models on the same rows, one with the shift and one without.
+# Exactly the positions from the changed token on have other logits.
+#
+# ## Two mistakes with the shift
+#
+# Train three tiny models on the same rows: with the right loss, without any shift, and with two shifts. Each is then judged by the right loss, on text that was not trained on.
+#
+# The rows are *packed*: the stream of all texts, with the end-of-text token between them, is cut into rows of equal length (see [packing](../book/glossary.md#packing)).
 
 # %%
-reviews = movie_reviews(collection="rotten_tomatoes")
-small = train_bpe(reviews["train"]["text"], 2000)
-rows = causal.pack(reviews["train"]["text"], small, length=48)
-held_out = torch.from_numpy(causal.pack(reviews["validation"]["text"], small, 48).astype(np.int64))
-
-
-def fresh(width: int, layers: int, seed: int = 0) -> transformers.GPT2LMHeadModel:
-    """A small GPT with random parameters, the same for the same seed."""
-    torch.manual_seed(seed)
-    return transformers.GPT2LMHeadModel(transformers.GPT2Config(
-        vocab_size=len(small), n_embd=width, n_layer=layers, n_head=4, n_positions=48,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
-        attn_implementation="eager"))
+rows = causal.pack(reviews["train"]["text"], tokenizer, length=64)
+held_out = causal.pack(reviews["validation"]["text"], tokenizer, length=64)
+held_out = torch.from_numpy(held_out.astype(np.int64))
 
 
 def train(learner, loss_of, steps: int, rate: float) -> list[float]:
@@ -171,32 +161,33 @@ def train(learner, loss_of, steps: int, rate: float) -> list[float]:
 
 
 # %%
-def shifted(learner, ids: torch.Tensor) -> torch.Tensor:
-    """The loss of the course."""
-    return causal.loss(learner, {"input_ids": ids, "labels": ids})
+def asked_for(distance: int):
+    """A loss that asks position t for token t + distance; only 1 is right."""
+    def loss(learner, ids: torch.Tensor) -> torch.Tensor:
+        predicted = causal.logits(learner, ids[:, :ids.shape[1] - distance])
+        return cross_entropy(predicted.flatten(0, 1), ids[:, distance:].flatten())
+    return loss
 
 
-def not_shifted(learner, ids: torch.Tensor) -> torch.Tensor:
-    """A wrong loss: each position is asked for what it reads."""
-    return cross_entropy(causal.logits(learner, ids).flatten(0, 1), ids.flatten())
-
-
-for name, loss_of in (("with the shift", shifted), ("without", not_shifted)):
+right, judged = asked_for(1), {}
+for name, distance in (("one shift", 1), ("no shift", 0), ("two shifts", 2)):
     learner = fresh(64, 1)
-    history = train(learner, loss_of, steps=80, rate=5e-3)
+    history = train(learner, asked_for(distance), steps=120, rate=5e-3)
     with torch.inference_mode():
-        judged = shifted(learner.eval(), held_out).item()
-    print(f"{name:15} training loss {np.mean(history[-5:]):.1f}, true held-out loss {judged:.1f}")
-    assert (np.mean(history[-5:]) < 0.5) == (name == "without") == (judged > math.log(len(small)))
+        judged[name] = right(learner.eval(), held_out).item()
+    print(f"{name:10}  training loss {np.mean(history[-5:]):.1f}, "
+          f"right loss, held out {judged[name]:.1f}")
+    assert (np.mean(history[-5:]) < 1) == (distance == 0)
+assert judged["no shift"] > math.log(V) > judged["two shifts"] > judged["one shift"] + 0.1
 
 # %% [markdown]
-# Without the shift the training loss is nearly 0, which looks wonderful. Judged by the right loss, this model is worse than one that knows nothing: it always expects the same token again.
+# Without the shift the training loss is nearly 0, which looks wonderful. Judged by the right loss, this model is worse than one that knows nothing: it expects the same token again, everywhere.
+#
+# With two shifts the training loss looks ordinary, so this mistake is harder to see. The model has learned a worse task: which word comes after the next one.
 #
 # ## Several texts in one row
 #
-# Rows of equal length train fastest, but texts have different lengths. So texts are put one after another, with the end-of-text token between them, and the stream is cut into rows ([packing](../book/glossary.md#packing)).
-#
-# Now a row holds parts of several texts. `CausalLM` can isolate them: a position sees its own text only, and the position numbers begin anew.
+# A packed row holds parts of several texts. `CausalLM` can isolate them: a position sees its own text only, and the position numbers begin anew with each text.
 
 # %%
 pair = ["A dull film.", "We loved it."]
@@ -210,179 +201,183 @@ for row in (batch["attention_mask"][0, 0] == 0).int().tolist():
 # %% [markdown]
 # Row $i$ of this picture says what position $i$ may look at. There is one triangle for each text.
 #
-# Is it right? Then a text must have the same losses in the packed row as on its own.
+# Is it right? Then a text must get the same logits in the packed row as on its own.
 
 # %%
 alone = torch.tensor(causal.documents(pair[1:], tokenizer))
 begin = len(joined) - alone.shape[1]
 inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
 with torch.inference_mode():
-    packed = causal.logits(model, **inputs)[0, begin:]
-    mixed = causal.logits(model, torch.tensor([joined]))[0, begin:]
-    single = causal.logits(model, alone)[0]
-print("isolated, equal to the text alone:    ", torch.allclose(packed, single, atol=1e-4))
-print("not isolated, equal to the text alone:", torch.allclose(mixed, single, atol=1e-4))
-assert torch.allclose(packed, single, atol=1e-4) and not torch.allclose(mixed, single, atol=1e-1)
+    single = causal.logits(random, alone)[0]
+    isolated = causal.logits(random, **inputs)[0, begin:]
+    mixed = causal.logits(random, torch.tensor([joined]))[0, begin:]
+print("isolated: equal to the text alone     ", torch.allclose(isolated, single, atol=1e-5))
+print("not isolated: equal to the text alone ", torch.allclose(mixed, single, atol=1e-5))
+assert torch.allclose(isolated, single, atol=1e-5)
+assert not torch.allclose(mixed, single, atol=1e-3)
 
 # %% [markdown]
-# GPT-3 was trained without isolation (Brown et al., 2020, appendix B), and so was `gpt-mini-en`: it is faster, and the model learns that what stands before `<|endoftext|>` does not matter.
+# GPT-3 was trained without isolation (Brown et al., 2020, appendix B): it is faster, and the model has to learn by itself that what stands before `<|endoftext|>` says nothing about what follows. The models of this chapter are trained so as well.
 #
 # ## Training one, live
 #
-# As before, two yardsticks: $\ln V$ for a model that knows nothing, and the unigram loss for one that knows frequencies. A third is the *bigram* loss: a table that predicts each token from the one before it. It is counted from the training rows, with a small amount added to every count.
+# Three yardsticks first. $\ln V$ is the loss of knowing nothing, and the unigram loss that of knowing frequencies. The third is a *trigram* model: a table that predicts each token from the two before it (see [n-gram model](../book/glossary.md#n-gram-model)). Most groups of three tokens never occur in the training text, so its counts are smoothed by the method of Kneser and Ney (Chen and Goodman, 1999). Such tables were the best language models before neural networks.
 
 # %%
-flat = rows[:, 1:].ravel().astype(np.int64)  # rows share one token: count each only once
-V = len(small)
-ones = np.bincount(flat, minlength=V) + 0.1
+ones = np.bincount(rows[:, 1:].ravel(), minlength=V) + 1.0
 unigram = -np.log(ones / ones.sum())[held_out[:, 1:].numpy()].mean()
-twos = np.bincount(rows[:, :-1].ravel().astype(np.int64) * V + flat, minlength=V * V)
-twos = twos.reshape(V, V) + 50 * ones / ones.sum()  # where a pair is rare, the unigram decides
-bigram = -np.log(twos / twos.sum(1, keepdims=True))[held_out[:, :-1], held_out[:, 1:]].mean()
-print(f"ln V {math.log(V):.1f}, unigram {unigram:.1f}, bigram {bigram:.1f}")
+texts = reviews["validation"]["text"]
+counted = ngrams.KneserNey.fit(causal.documents(reviews["train"]["text"], tokenizer), V)
+trigram = ngrams.perplexity(counted, causal.documents(texts, tokenizer), sum(map(len, texts)))
+print(f"ln V {math.log(V):.1f}, unigram {unigram:.1f}, trigram {trigram['loss']:.2f}")
 
 # %%
-learner = fresh(128, 2)
-history = train(learner, shifted, steps=300, rate=4e-3)
+model = fresh(128, 2)
+history = train(model, right, steps=300, rate=1e-3)
+neural = causal.perplexity(model.eval(), tokenizer, texts)
+means = [float(np.mean(history[max(0, i - 20) : i + 1])) for i in range(0, len(history), 20)]
+print(f"first step {history[0]:.1f}, held-out at the end {neural['loss']:.1f}")
+print("mean of 20 steps:", [f"{x:.1f}" for x in means])
+curves({"live": (range(1, len(history) + 1, 20), means)}, x="step", y="loss (nats)",
+       level=(trigram["loss"], "trigram"))
+
+# %%
+assert abs(history[0] - math.log(V)) < 0.3
+assert trigram["loss"] < neural["loss"] < unigram - 0.7
+
+# %% [markdown]
+# The small GPT leaves the unigram loss behind at once. There is no plateau as in [masked language modelling](masked_lm.ipynb): the token before the gap stands at the very position that is asked, so pairs of words are learned first.
+#
+# But after this short training the trigram table is still better. It has read every sentence and forgets nothing. A neural model needs more text and more time before it gains from looking further back than two tokens. This is a result to remember: a small model in a hurry does not beat a good table.
+#
+# What has it learned? Read its guesses.
+
+# %%
+# NBVAL_IGNORE_OUTPUT: the last digits of a training differ between machines
 with torch.inference_mode():
-    after = shifted(learner.eval(), held_out).item()
-print(f"first step {history[0]:.1f}, held-out at the end {after:.1f}")
-assert abs(history[0] - math.log(V)) < 0.2 and after < unigram - 0.5
-print(causal.sample(learner, small, "The film", tokens=30, temperature=0.8, seed=1))
+    chances = causal.logits(model, ids)[0].softmax(-1)
+lines = []
+for t in range(ids.shape[1] - 1):
+    here, target = tokenizer.decode(ids[0, t : t + 1]), tokenizer.decode(ids[0, t + 1 : t + 2])
+    guesses = [tokenizer.decode([i]) for i in chances[t].topk(3).indices.tolist()]
+    lines.append([repr(here), repr(target), f"{chances[t, ids[0, t + 1]]:.2f}",
+                  " ".join(map(repr, guesses))])
+print(table(["reads", "is asked for", "probability", "first guesses"], lines))
 
 # %% [markdown]
-# There is no plateau here. A masked model first has to learn where its neighbours are. A causal model reads the token before the gap at the very position where it is asked, so it learns pairs of words at once.
-#
-# Its sentence has the right words in it, and hardly any meaning. It has seen little text, and each token only a few times.
-#
-# ## What the same recipe gives with more text
-#
-# `gpt-mini-en` is larger, and it read more. The recipe, `companion/recipes/gpt-mini-en.toml`, says how much, and the log is part of the checkpoint.
-
-# %%
-log = read_log(checkpoints.folder("gpt-mini-en") / "log.jsonl", event="validation")
-print(table(["step", "held-out loss", "top-1"],
-            [[e["step"], f"{e['loss']:.2f}", f"{e['accuracy']:.2f}"]
-             for e in [*log[:-1:2], log[-1]]]))
-curves({"held-out": ([max(1, e["step"]) for e in log], [e["loss"] for e in log])},
-       x="step", y="loss (nats)", logx=True)
-
-# %% [markdown]
-# Here are ten samples, for ten seeds in a row, as they come. Nothing was selected and nothing was edited. The function `sample` calls `generate` of transformers.
-
-# %%
-for seed in range(10):
-    print(f"{seed}:", causal.sample(model, tokenizer, "", tokens=40, temperature=0.8, seed=seed))
-
-# %% [markdown]
-# The grammar is mostly right, and so is the style of a review. The sense is not: names are invented, and a sentence may praise and blame in one breath. The model was asked for probable text. Nobody asked it for true text.
+# Many guesses have the right grammar, and few are right. The model knows what kind of word may come next.
 #
 # ## From probabilities to text
 #
-# At every step the model gives a probability to each token. Which one do you write? This choice is called [decoding](../book/glossary.md#decoding).
+# At every step the model gives a probability to each token. Which one do you write? This choice is called [decoding](../book/glossary.md#decoding). The function `sample` calls `generate` of transformers.
 #
-# **Greedy** search takes the most probable token, always. It soon repeats itself.
+# **Greedy** search takes the most probable token, always.
 
 # %%
-print(causal.sample(model, tokenizer, "The acting", tokens=60))
+for start in ("the film", "it 's a", "a comedy"):
+    print(causal.sample(model, tokenizer, start, tokens=30))
 
 # %% [markdown]
-# **Sampling** draws a token according to its probability. A [temperature](../book/glossary.md#temperature) $T$ divides the logits before the softmax:
+# It is safe and dull: the most frequent words come again and again.
+#
+# **Sampling** draws a token according to its probability. A temperature $T$ divides the logits before the softmax:
 #
 # $$p_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
 #
 # Below 1 the probable tokens gain; above 1 the improbable ones do. The [entropy](../book/glossary.md#entropy) says how spread the probabilities are.
 
 # %%
-prompt = torch.tensor(causal.documents(["The acting was"], tokenizer))
-with torch.inference_mode():
-    scores = causal.logits(model, prompt)[0, -1]
-for temperature in (0.5, 1.0, 1.5):
-    p = (scores / temperature).softmax(-1)
-    entropy = -(p * p.clamp(min=1e-12).log()).sum().item()
-    top = [f"{tokenizer.decode([i]).strip()} {p[i]:.2f}" for i in p.topk(4).indices.tolist()]
-    print(f"T = {temperature}: entropy {entropy:.1f} nats; ", ", ".join(top))
-
-# %% [markdown]
-# **Top-k** sampling draws from the $k$ most probable tokens only. **Nucleus** sampling, or top-p, draws from the fewest tokens whose probabilities reach the sum $p$ (Holtzman et al., 2020, section 3.1). Its number of tokens depends on how certain the model is.
-
-# %%
-def nucleus_size(text: str, p: float = 0.9) -> int:
-    """How many tokens are needed to reach the sum p, after a text."""
+def next_scores(text: str) -> torch.Tensor:
+    """Logits of the token after a text, shape (V,)."""
     with torch.inference_mode():
-        last = causal.logits(model, torch.tensor(causal.documents([text], tokenizer)))[0, -1]
-    sums = last.softmax(-1).sort(descending=True).values.cumsum(0)
-    return int((sums < p).sum()) + 1
+        return causal.logits(model, torch.tensor(causal.documents([text], tokenizer)))[0, -1]
 
 
-sure, open_ = nucleus_size("This is one of the worst movies I have ever"), nucleus_size("The")
-print(f"after '... I have ever': {sure} tokens\nafter 'The':             {open_} tokens")
-assert sure < 10 < 100 < open_
+entropies = []
+for temperature in (0.5, 1.0, 1.5):
+    p = (next_scores("the acting is") / temperature).softmax(-1)
+    entropies.append(-(p * p.clamp(min=1e-12).log()).sum().item())
+    print(f"T = {temperature}: entropy {entropies[-1]:.0f} nats, "
+          f"most probable token {tokenizer.decode([int(p.argmax())])!r}")
+assert entropies == sorted(entropies)
 
 # %% [markdown]
-# A fixed $k$ is too large for the first place or too small for the second.
-#
-# How much do these methods repeat themselves? Count the groups of three tokens that occurred before in the same text.
+# **Top-k** sampling draws from the $k$ most probable tokens only. **Nucleus** sampling, or top-p, draws from the fewest tokens whose probabilities reach the sum $p$ (Holtzman et al., 2020, section 3.1). Their number depends on how certain the model is.
 
 # %%
-def repeated(text: str) -> float:
-    """Share of the groups of three tokens that stood in the text before."""
-    ids = tokenizer(text)["input_ids"]
-    groups = list(zip(ids, ids[1:], ids[2:]))
-    return 1 - len(set(groups)) / len(groups)
-
-
-methods = {"greedy": {}, "T = 0.7": {"temperature": 0.7}, "T = 1": {"temperature": 1.0},
-           "top-k 20": {"temperature": 1.0, "top_k": 20},
-           "nucleus 0.9": {"temperature": 1.0, "top_p": 0.9}}
-beginnings = ["The acting", "I watched", "This film", "The story", "It is"]
-shares = {}
-for name, how in methods.items():
-    texts = [causal.sample(model, tokenizer, b, tokens=60, seed=i, **how)
-             for i, b in enumerate(beginnings)]
-    shares[name] = np.mean([repeated(text) for text in texts])
-    print(f"{name:12} {shares[name]:.2f}")
-assert shares["greedy"] > 2 * max(shares["T = 1"], shares["nucleus 0.9"])
+sizes = {}
+for text in ("the film is", "it 's", "a"):
+    sums = next_scores(text).softmax(-1).sort(descending=True).values.cumsum(0)
+    sizes[text] = int((sums < 0.9).sum()) + 1
+    print(f"10^{math.log10(sizes[text]):.1f} tokens reach 0.9 after {text!r}")
+assert max(sizes.values()) > 1.2 * min(sizes.values())
 
 # %% [markdown]
+# One fixed $k$ cannot fit all of these places. The nucleus follows them.
+#
+# Here are ten continuations of "the film is" with $T = 0.8$, for ten seeds in a row. Nothing was selected and nothing was edited.
+
+# %%
+# NBVAL_IGNORE_OUTPUT: one other digit can change a drawn token
+for seed in range(10):
+    print(f"{seed}:", causal.sample(model, tokenizer, "the film is", tokens=25,
+                                    temperature=0.8, seed=seed))
+
+# %% [markdown]
+# The model was asked for probable text, and nobody asked it for true text. After so little training there are pieces of film reviews with hardly any sense between them.
+#
 # ## Perplexity
 #
-# The [perplexity](../book/glossary.md#perplexity) is $e^L$, where $L$ is the loss per token. A model that chooses evenly between $k$ tokens has perplexity $k$. So it reads as "between how many tokens is the model undecided?"
+# The [perplexity](../book/glossary.md#perplexity) is $e^L$, where $L$ is the loss per token. A model that chooses evenly between $k$ tokens has perplexity $k$. So it says between how many tokens the model is undecided.
 #
 # Three things decide what the number means.
 #
-# **What one token is.** A vocabulary of longer tokens has fewer and harder tokens. Divide the same sum by the number of characters instead, and models with different vocabularies can be compared. In base 2 this is called *bits per character*.
+# **What one token is.** A vocabulary of longer tokens has fewer and harder tokens. Divide the same sum by the number of characters instead, and models with different vocabularies can be compared. In base 2 this is called *bits per character*. The next cell trains trigram tables with four vocabularies on the same text.
+
+# %%
+lines, per_token, per_character = [], [], []
+for size in (300, 500, 1000, 2000):
+    other = train_bpe(reviews["train"]["text"], size)
+    model_of_counts = ngrams.KneserNey.fit(causal.documents(reviews["train"]["text"], other), size)
+    result = ngrams.perplexity(model_of_counts, causal.documents(texts, other),
+                               sum(map(len, texts)))
+    per_token.append(result["per_token"])
+    per_character.append(result["bits_per_character"])
+    lines.append([size, f"{per_token[-1]:.0f}", f"{per_character[-1]:.2f}"])
+print(table(["vocabulary", "perplexity per token", "bits per character"], lines))
+assert per_token == sorted(per_token) and per_token[-1] > 3 * per_token[0]
+assert per_character == sorted(per_character, reverse=True)
+
+# %% [markdown]
+# Per token, the smallest vocabulary looks best by far. Per character, it is the worst: its trigrams see fewer letters. The two columns order the models in opposite ways. Never compare perplexities per token between vocabularies.
 #
 # **How much each token sees.** A text that is longer than the model is cut. With cuts end to end, the tokens after a cut see nothing. A *sliding window* moves by less than its length and counts only the new tokens.
 
 # %%
-long_reviews = [t for t in movie_reviews(collection="imdb")["validation"]["text"]
-                if len(t) > 2000][:6]
-lines = []
-for window, stride in ((64, 63), (64, 32), (256, 255), (256, 128)):
+long_reviews = [t.lower() for t in movie_reviews(collection="imdb")["validation"]["text"]
+                if len(t) > 1500][:20]
+found = {}
+for window, stride in ((8, 4), (64, 63), (64, 32)):
     result = causal.perplexity(model, tokenizer, long_reviews, window, stride)
-    lines.append([window, stride, f"{result['per_token']:.0f}",
-                  f"{result['bits_per_character']:.2f}"])
-print(table(["window", "moves by", "perplexity per token", "bits per character"], lines))
-few, many = float(lines[0][-1]), float(lines[-1][-1])
-assert many < few
+    found[window, stride] = result["loss"]
+print(table(["window", "moves by", "loss per token"],
+            [[window, stride, f"{loss:.1f}"] for (window, stride), loss in found.items()]))
+assert max(found.values()) - min(found.values()) < 0.2
 
 # %% [markdown]
-# More context gives a lower perplexity, for the same model and the same texts. When you read a perplexity in a paper, look for these two choices.
+# Here the window hardly matters. That says something about this model: it has not learned to use more than a few tokens. A model that does use its context gains from a longer window, so two perplexities of a good model can be compared only with the same window and the same stride.
 #
-# **What it is compared with.** A number alone says little. The table below is the committed result of `benchmarks/gpt_mini_en.py`: the test reviews, which no model of this course has read, and three ways to predict them. The *trigram* model predicts a token from the two before it. It is smoothed by the method of Kneser and Ney (Chen and Goodman, 1999) and has the same vocabulary and the same training text. `xz` is a compression program: it, too, predicts, and its size in bits is its loss.
+# **What it is compared with.** A number alone says little. Put a simple model beside it, with the same tokens and the same text, as you did with the trigram table. A compression program is another yardstick: it predicts, too, and its size in bits is its loss.
 
 # %%
-result = json.loads(Path("../benchmarks/results/gpt_mini_en.json").read_text())
-both = {"gpt-mini-en": result["neural"]["together"], "trigram": result["trigram"]["together"]}
-lines = [[name, f"{found['per_token']:.1f}", f"{found['per_character']:.2f}",
-          f"{found['bits_per_character']:.3f}"] for name, found in both.items()]
-lines += [[f"xz, {name}", "-", f"{2 ** result['xz'][key]:.2f}", f"{result['xz'][key]:.3f}"]
-          for name, key in (("given training text", "given"), ("alone", "alone"))]
-print(table(["", "per token", "per character", "bits per character"], lines))
-best = min(both["trigram"]["bits_per_character"], result["xz"]["given"], result["xz"]["alone"])
-gain = 1 - both["gpt-mini-en"]["bits_per_character"] / best
-print(f"gpt-mini-en needs {gain:.1%} fewer bits than the better of the others")
+squeezed = ngrams.xz_bits_per_character("\n".join(reviews["train"]["text"]), texts)
+print(table(["", "bits per character"], [
+    ["small GPT", f"{neural['bits_per_character']:.2f}"],
+    ["trigram table", f"{trigram['bits_per_character']:.2f}"],
+    ["xz, after the training text", f"{squeezed['given']:.2f}"],
+    ["xz alone", f"{squeezed['alone']:.2f}"]]))
+others = (neural["bits_per_character"], squeezed["given"], squeezed["alone"])
+assert trigram["bits_per_character"] < min(others)
 
 # %% [markdown]
 # ## What scale added
@@ -390,65 +385,57 @@ print(f"gpt-mini-en needs {gain:.1%} fewer bits than the better of the others")
 # GPT-2 and GPT-3 have the same objective and nearly the same layers as the model above. They are larger and read more. From the shapes in the papers you can compute how large: a layer of width $d$ has about $12 d^2$ parameters, and there are $V d$ in the embeddings.
 
 # %%
-shapes = {"gpt-mini-en": (model.config.n_layer, model.config.n_embd, len(tokenizer)),
-          "GPT": (12, 768, 40478), "GPT-2": (48, 1600, 50257), "GPT-3": (96, 12288, 50257)}
-sizes = {name: 12 * layers * d * d + v * d for name, (layers, d, v) in shapes.items()}
+shapes = {"this chapter": (2, 128, V), "GPT": (12, 768, 40478), "GPT-2": (48, 1600, 50257),
+          "GPT-3": (96, 12288, 50257)}
+millions = {name: (12 * n * d * d + v * d) / 1e6 for name, (n, d, v) in shapes.items()}
 print(table(["", "layers", "width", "parameters, millions"],
-            [[name, *shapes[name][:2], f"{size / 1e6:,.0f}"] for name, size in sizes.items()]))
+            [[name, *shapes[name][:2], f"{size:,.1f}"] for name, size in millions.items()]))
 
 # %% [markdown]
 # What GPT-3 was known for is [in-context learning](../book/glossary.md#in-context-learning): you write some examples into the text, and the model goes on in the same way, without any training (Brown et al., 2020, section 2).
 #
-# Can a small model do this? Try it. Each text is followed by "This film is", and the model chooses between "great" and "terrible". First without examples, then with four examples before it, for three different draws of the examples. The sentences are from the validation split, half of them positive.
+# Can this small model do it? Each sentence is followed by "it is", and the model chooses between "good" and "bad". First without examples, then after two examples, one of each kind, for three different draws. The sentences are from the validation split, half of them positive.
 
 # %%
-def choose(texts: list[str], before: str = "") -> np.ndarray:
-    """ln p(great) - ln p(terrible) after each text, shape (texts,)."""
-    great, terrible = (tokenizer(f" {word}")["input_ids"][0] for word in ("great", "terrible"))
+good, bad = (tokenizer(word)["input_ids"][0] for word in (" good", " bad"))
+
+
+def accuracy(before: str) -> float:
+    """Share of right answers with the median score as border, so that no prior decides."""
     gaps = []
-    for text in texts:
-        ids = torch.tensor(causal.documents([f"{before}{text} This film is"], tokenizer))
+    for review in asked:
+        ids = causal.documents([f"{before}{review['text']} it is"], tokenizer)[0][-64:]
         with torch.inference_mode():
-            last = causal.logits(model, ids[:, -model.config.n_positions:])[0, -1]
-        gaps.append((last[great] - last[terrible]).item())
-    return np.array(gaps)
+            last = causal.logits(model, torch.tensor([ids]))[0, -1]
+        gaps.append((last[good] - last[bad]).item())
+    truth = [review["label"] for review in asked]
+    return float(np.mean((np.array(gaps) > np.median(gaps)) == np.array(truth)))
 
-
-examples, asked = reviews["train"].shuffle(seed=0), reviews["validation"].shuffle(seed=0)
-asked = [r for r in asked if len(r["text"]) < 150]
-asked = [r for label in (0, 1) for r in [r for r in asked if r["label"] == label][:75]]
-truth = np.array([r["label"] for r in asked])
-zero = choose([r["text"] for r in asked])
-print(f"no examples: accuracy {np.mean((zero > 0) == truth):.2f}, "
-      f"with the median as border {np.mean((zero > np.median(zero)) == truth):.2f}")
 
 # %%
-words, plain, moved = ("terrible", "great"), [], []
-short = [r for r in examples if len(r["text"]) < 100]
+short = [r for r in reviews["validation"] if len(r["text"]) < 80]
+asked = [r for label in (0, 1) for r in [r for r in short if r["label"] == label][:100]]
+pool = [r for r in reviews["train"] if len(r["text"]) < 60]
+print(f"no examples:  {accuracy(''):.2f}")
+results = []
 for seed in range(3):
     draw = np.random.default_rng(seed)
-    pool = [draw.permutation([i for i, r in enumerate(short) if r["label"] == k])[:2]
-            for k in (0, 1)]
-    shown = [short[int(i)] for pair in zip(*pool) for i in pair]
-    before = "".join(f"{r['text']} This film is {words[r['label']]}. " for r in shown)
-    gaps = choose([r["text"] for r in asked], before)
-    plain.append(np.mean((gaps > 0) == truth))
-    moved.append(np.mean((gaps > np.median(gaps)) == truth))
-print(f"four examples: accuracy {np.mean(plain):.2f} (standard deviation "
-      f"{np.std(plain, ddof=1):.2f}), median as border {np.mean(moved):.2f} "
-      f"({np.std(moved, ddof=1):.2f})")
+    two = [draw.choice([r["text"] for r in pool if r["label"] == label]) for label in (0, 1)]
+    results.append(accuracy(f"{two[0]} it is bad . {two[1]} it is good . "))
+print(f"two examples: {np.mean(results):.2f} (standard deviation {np.std(results, ddof=1):.2f})")
+assert abs(np.mean(results) - 0.5) < 0.12
 
 # %% [markdown]
-# TO BE WRITTEN
+# With examples the answers are about as good as guessing. The model continues text, and nothing in its short training made it look for a pattern in the examples. In-context learning appeared with scale, and this chapter cannot show it. Part II shows what a small model *can* do without labels: a masked model, asked in the right way.
 #
 # ## Take-away
 #
 # - A causal model gives every token a probability from what stands to its left. The product is the probability of the text.
 # - The labels are the inputs, shifted by one. The models of transformers shift inside: do not shift twice.
-# - Test that changing a token changes nothing to its left.
+# - Test that changing a token changes nothing before it.
 # - Packed texts are isolated by an attention mask and by position numbers, or the model learns what the end of a text means.
-# - Greedy search repeats itself. Temperature, top-k and nucleus sampling trade repetition for risk.
-# - Perplexity depends on the tokens and on the window. Bits per character can be compared; put a simple model beside them.
+# - Greedy search is dull. Temperature, top-k and nucleus sampling choose between dull and wild.
+# - Perplexity depends on the tokens and on the window. Compare bits per character, and put a simple model beside yours.
 
 # %% [markdown]
 # ## Exercises

@@ -18,11 +18,12 @@ def _loss_cases() -> list[Case]:
 
     # Weights this large make the classes unequal, so that wrong losses have other values.
     config = GPT2Config(vocab_size=11, n_embd=8, n_layer=1, n_head=2, n_positions=8,
-                        initializer_range=1.0)
+                        initializer_range=1.0, bos_token_id=0, eos_token_id=0)
     ids = torch.tensor([[0, 5, 4, 6, 4, 3], [0, 2, 7, 8, 0, 3], [0, 6, 10, 1, 9, 3]])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(13)
         model = GPT2LMHeadModel(config).eval()
+    model.loss_type = "ForCausalLM"  # its name does not say so, and transformers would warn
     with torch.no_grad():
         out = model(input_ids=ids, labels=ids)
     return [Case({"logits": out.logits.requires_grad_(), "ids": ids}, out.loss.requires_grad_())]
