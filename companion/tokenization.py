@@ -79,6 +79,42 @@ def train_wordpiece(
     return bert_tokenizer(_wordpiece(trained, lowercase), max_length)
 
 
+def train_bpe(
+    texts: Iterable[str], vocab_size: int, lowercase: bool = False, max_length: int = 1024
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer as GPT-2's (Radford et al., 2019, section 2.2).
+
+    Its alphabet is the 256 bytes, so it can write any text, and gives back every text as it
+    was (with ``lowercase``: in small letters).
+
+    Args:
+        texts: the training texts.
+        vocab_size: the largest number of entries; two special tokens and 256 bytes come first.
+
+    Returns:
+        A tokenizer with ``<|endoftext|>`` as eos and a pad token of its own. It adds no
+        special tokens by itself.
+    """
+    special = {"eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
+    if vocab_size < len(special) + 256:
+        raise CourseError(f"vocab_size is {vocab_size}: give at least {len(special) + 256}, for "
+                          "the 256 bytes and 2 special tokens")
+    backend = Tokenizer(models.BPE())
+    if lowercase:
+        backend.normalizer = normalizers.Lowercase()
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, special_tokens=list(special.values()), show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    )
+    backend.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, model_max_length=max_length, clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"], **special,
+    )
+
+
 def _wordpiece(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
     backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
@@ -119,7 +155,7 @@ def cut_vocabulary(
             f"size is {size}, but characters and special tokens alone are {len(kept)}: raise it"
         )
     counts: Counter[int] = Counter()
-    for ids in _encode(tokenizer, texts):
+    for ids in encode(tokenizer, texts):
         counts.update(ids)
     for token_id, _ in counts.most_common():
         if len(kept) == size:
@@ -136,7 +172,8 @@ def cut_vocabulary(
     return bert_tokenizer(backend, 512), old
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:
+    """The ids of one text after another, without special tokens and never cut."""
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
@@ -163,7 +200,7 @@ def pack(
         raise CourseError("this tokenizer has no [CLS] or no [SEP]: use one of a masked LM")
     kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
     parts = []
-    for ids in _encode(tokenizer, texts):
+    for ids in encode(tokenizer, texts):
         if ids:
             parts.append(np.array([*ids, tokenizer.sep_token_id], kind))
     flat = np.concatenate(parts) if parts else np.zeros(0, kind)

@@ -60,6 +60,7 @@ def weights(out: Path) -> bytes:
 
 
 BF16 = {"precision": "bf16"}
+OTHERS = ("causal", "spans")
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,13 @@ def first(tmp_path_factory):
             {"out": "as two", "as_two": True, "dropout": 0.0},
             {"out": "killed bf16", "kill": "step", **BF16},
             {"out": "killed two", "kill": "step", "processes": 2, "dropout": 0.0}]
+    jobs += [{"out": objective, "objective": objective} for objective in OTHERS]
+    jobs += [{"out": f"killed {objective}", "objective": objective, "kill": "step"}
+             for objective in OTHERS]
     jobs += [{"out": kill, "kill": kill} for kill in KILLS]
     results = run(folder, jobs)
-    assert results == [(0, "")] * 3 + [(-9, "")] * (2 + len(KILLS))
+    others = [(0, "")] * len(OTHERS) + [(-9, "")] * len(OTHERS)
+    assert results == [(0, "")] * 3 + [(-9, "")] * 2 + others + [(-9, "")] * len(KILLS)
     return folder
 
 
@@ -133,6 +138,7 @@ def second(first):
     """The killed runs, started again; some after something was done to their files."""
     jobs = [{"out": "whole"}, {"out": "whole", "name": "other"}, {"out": "killed bf16", **BF16},
             {"out": "killed two", "processes": 2, "dropout": 0.0}]
+    jobs += [{"out": f"killed {objective}", "objective": objective} for objective in OTHERS]
     for change in CHANGES:
         name = change.__name__
         shutil.copytree(first / "step", first / name)
@@ -204,6 +210,16 @@ def test_the_same_in_bf16(second):
     assert [e["step"] for e in events(folder / "killed bf16", "resume")] == [30]
     assert weights(folder / "killed bf16") == weights(folder / "whole bf16")
     assert weights(folder / "whole bf16") != weights(folder / "whole")
+
+
+@pytest.mark.parametrize("objective", OTHERS)
+def test_other_objectives_go_on_after_a_kill(second, objective):
+    folder = second[0]
+    assert weights(folder / f"killed {objective}") == weights(folder / objective)
+    losses = [line["loss"] for line in events(folder / objective, "validation")]
+    assert losses[-1] < losses[0] - 0.5
+    same = [line["loss"] for line in events(folder / f"killed {objective}", "validation")]
+    assert same == losses
 
 
 @pytest.mark.parametrize("damage", [change.__name__ for change in DAMAGES])
@@ -479,7 +495,7 @@ def test_a_fresh_model():
         assert model.config.vocab_size == len(tokenizer)
         assert model.config.pad_token_id == tokenizer.pad_token_id
     recipe.model.kind = "brt"
-    refused("unknown kind of model 'brt': use", lambda: build.model(recipe, material(tokenizer)))
+    refused("'brt' is no kind of model for the objective masked: use", lambda: build.model(recipe, material(tokenizer)))
 
 
 @pytest.mark.parametrize("kind, longest", [("bert", 32), ("roberta", 31)])

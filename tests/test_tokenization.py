@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from companion.errors import CourseError
-from companion.tokenization import SPECIAL, cut_vocabulary, pack, train_wordpiece, word_starts
+from companion.tokenization import (
+    SPECIAL,
+    cut_vocabulary,
+    pack,
+    train_bpe,
+    train_wordpiece,
+    word_starts,
+)
 
 TOKENIZER = tiny.wordpiece()
 TEXTS = tiny.texts(50)
@@ -94,6 +101,30 @@ def test_a_trained_vocabulary():
 def test_the_same_texts_give_the_same_vocabulary():
     several = [train_wordpiece(order, 150).get_vocab() for order in (TEXTS, TEXTS, TEXTS[::-1])]
     assert several[0] == several[1] == several[2]
+
+
+BPE = train_bpe(tiny.texts(200), 400)
+
+
+@given(st.text())
+@settings(max_examples=200)
+def test_byte_level_bpe_gives_back_any_text(text):
+    ids = BPE(text)["input_ids"]
+    if not any(special in text for special in BPE.all_special_tokens):
+        assert BPE.decode(ids) == text
+        assert not set(ids) & set(BPE.all_special_ids)
+
+
+def test_a_trained_byte_level_bpe():
+    assert len(BPE) == 400 and (BPE.eos_token_id, BPE.pad_token_id) == (0, 1)
+    assert BPE.unk_token is None and BPE.vocab_size == 400
+    text = tiny.texts(1, 5)[0]
+    assert len(BPE(text)["input_ids"]) < len(text) / 2  # it has learned words
+    assert BPE.get_vocab() == train_bpe(tiny.texts(200)[::-1], 400).get_vocab()
+    small = train_bpe(["The The The the the"] * 9, 262, lowercase=True)
+    assert small.decode(small("The film.")["input_ids"]) == "the film."
+    with pytest.raises(CourseError, match="vocab_size is 200: give at least 258"):
+        train_bpe(tiny.texts(5), 200)
 
 
 def test_pairs_have_segments():

@@ -29,17 +29,29 @@ from companion.pretraining import Recipe, loop, pretrain, state
 SAVE_EVERY, STEPS, KILLED_AT = 10, 50, 33
 
 
+GPT = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 16}
+T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_decoder_layers": 1,
+      "num_heads": 2}
+
+
 def recipe(**training) -> Recipe:
-    """A BERT of one layer on rows of 16 tokens; dropout is on, as its stream must resume."""
+    """A model of one layer on rows of 16 tokens; dropout is on, as its stream must resume.
+
+    ``objective``: "masked" trains a BERT, "causal" a GPT with byte-level BPE, "spans" a T5.
+    """
+    objective = training.pop("objective", "masked")
     training = {"tokens": STEPS * 8 * 16, "rows": 8, "rate": 1e-2, "precision": "no",
                 "evaluate_every": 25, "save_every": SAVE_EVERY, "dropout": 0.1} | training
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
              "intermediate_size": 32, "max_position_embeddings": 32,
              "hidden_dropout_prob": training["dropout"],
              "attention_probs_dropout_prob": training.pop("dropout")}
+    model = {"masked": {"vocabulary": 120, "config": shape},
+             "causal": {"vocabulary": 300, "tokenizer": "bpe", "kind": "gpt2", "config": GPT},
+             "spans": {"vocabulary": 120, "kind": "t5", "config": T5}}[objective]
     return Recipe.from_dict({
-        "name": training.pop("name", "tiny"), "training": training,
-        "model": {"vocabulary": 120, "config": shape}, "text": {"row_length": 16},
+        "name": training.pop("name", "tiny"), "training": training, "objective": objective,
+        "model": model, "text": {"row_length": 16},
     })
 
 

@@ -11,6 +11,7 @@ document alone, its first one and its end too.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives.masked import IGNORE
-from companion.tokenization import _encode
+from companion.tokenization import BATCH, encode
 
 # --- rows ---------------------------------------------------------------------------------
 
@@ -51,12 +52,24 @@ def table(rows, vocabulary: int) -> torch.Tensor:
 def documents(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """Every text as ``[eos, tokens]``, without an ``eos`` at the end."""
     eos = eos_of(tokenizer)
-    found = [[eos, *ids] for ids in _encode(tokenizer, texts)]
+    found = [[eos, *ids] for ids in encode(tokenizer, texts)]
     for number, ids in enumerate(found):
         if eos in ids[1:]:
             raise CourseError(f"text {number} holds {tokenizer.eos_token}, which ends a document: "
                               "remove it from the text")
     return found
+
+
+def stream(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
+    """All texts as one sequence ``eos text eos text ... eos``, shape (tokens,).
+
+    Empty texts are left out. uint16 while the vocabulary allows it.
+    """
+    kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
+    texts, parts = iter(texts), []
+    while some := list(islice(texts, BATCH)):  # lists of ids take far more room than arrays
+        parts += [np.array(ids, kind) for ids in documents(some, tokenizer) if len(ids) > 1]
+    return np.concatenate([*parts, np.array([tokenizer.eos_token_id], kind)])
 
 
 def pack(
@@ -74,9 +87,7 @@ def pack(
     """
     if length < 2:
         raise CourseError(f"length is {length}: a row needs a token and one to predict")
-    kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
-    parts = [np.array(ids, kind) for ids in documents(texts, tokenizer) if len(ids) > 1]
-    flat = np.concatenate([*parts, np.array([tokenizer.eos_token_id], kind)])
+    flat = stream(texts, tokenizer)
     rows = (len(flat) - 1) // (length - 1)
     if not rows:
         raise CourseError(

@@ -13,15 +13,16 @@ only what is to their left. The loss counts the rest alone.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.objectives.causal import additive, eos_of, table
+from companion.objectives.causal import additive, eos_of, stream, table
 from companion.objectives.masked import IGNORE
 
 Span = tuple[int, int]  # begin, and end (the first position after it)
@@ -130,6 +131,34 @@ def _pieces(total: int, parts: int, generator: torch.Generator) -> list[int]:
 # --- span corruption ----------------------------------------------------------------------
 
 
+def pack(
+    texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128
+) -> np.ndarray:
+    """Texts as rows of token ids of one length, without padding.
+
+    The stream ``eos text eos text ...`` is cut into rows; what does not fill the last one is
+    left out, and so are empty texts. Unlike the rows of ``causal.pack``, these share no token.
+
+    Returns:
+        Array of shape (rows, length), uint16 while the vocabulary allows it.
+    """
+    if length < 1:
+        raise CourseError(f"length is {length}: a row needs at least one token")
+    flat = stream(texts, tokenizer)[:-1]
+    rows = len(flat) // length
+    if not rows:
+        raise CourseError(
+            f"{len(flat)} tokens do not fill one row of {length}: give more text or shorter rows"
+        )
+    return flat[: rows * length].reshape(rows, length)
+
+
+def counts(tokens: int, share: float = 0.15, mean: float = 3.0) -> tuple[int, int]:
+    """How many of ``tokens`` tokens are taken out, and in how many spans."""
+    noise = max(1, round(share * tokens))
+    return noise, max(1, round(noise / mean))
+
+
 @dataclass
 class SpanCorruption:
     """Collator: rows of token ids -> inputs of an encoder, labels of a decoder.
@@ -186,8 +215,7 @@ class SpanCorruption:
 
     def counts(self, tokens: int) -> tuple[int, int]:
         """How many of ``tokens`` tokens are taken out, and in how many spans."""
-        noise = max(1, round(self.share * tokens))
-        return noise, max(1, round(noise / self.mean))
+        return counts(tokens, self.share, self.mean)
 
     def widths(self, length: int) -> tuple[int, int]:
         """Width of ``input_ids`` and of ``labels`` for rows of ``length``."""
@@ -243,6 +271,19 @@ def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     Equal to ``model(**batch).loss`` of a Hugging Face encoder-decoder. For one stack use
     ``joined`` and ``companion.objectives.causal.loss``.
     """
+    labels = batch["labels"]
+    if not (labels != IGNORE).any():
+        raise CourseError("no position has a label: corrupt the batch before asking for its loss")
+    return nn.functional.cross_entropy(
+        logits(model, batch).float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE
+    )
+
+
+def logits(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What the decoder predicts at every label, by teacher forcing.
+
+    Shape (batch, targets, vocabulary).
+    """
     config, labels = model.config, batch["labels"]
     if not config.is_encoder_decoder:
         raise CourseError(f"{type(model).__name__} has no encoder and decoder: load one with "
@@ -250,14 +291,9 @@ def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     if config.decoder_start_token_id is None or config.pad_token_id is None:
         raise CourseError("the model's configuration lacks decoder_start_token_id or "
                           "pad_token_id: set them, T5 has the pad token for both")
-    if not (labels != IGNORE).any():
-        raise CourseError("no position has a label: corrupt the batch before asking for its loss")
     inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
     forced = shift_right(labels, config.decoder_start_token_id, config.pad_token_id)
-    logits = model(**inputs, decoder_input_ids=forced, use_cache=False).logits
-    return nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE
-    )
+    return model(**inputs, decoder_input_ids=forced, use_cache=False).logits
 
 
 # --- prefix LM ----------------------------------------------------------------------------

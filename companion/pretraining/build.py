@@ -8,19 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import (
-    CONFIG_MAPPING,
-    AutoConfig,
-    AutoModelForMaskedLM,
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-)
+import transformers
+from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from companion.errors import CourseError
 from companion.pretraining import state, text
 from companion.pretraining.recipe import Recipe
-from companion.tokenization import cut_vocabulary, pack, train_wordpiece
+from companion.pretraining.tasks import TASKS
+from companion.tokenization import cut_vocabulary, train_bpe, train_wordpiece
 
 VALIDATION_ROWS = 512
 
@@ -90,13 +86,16 @@ def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
     for source in report:
         say(source.line())
     state.write_text(into / "text.json", json.dumps([asdict(s) for s in report], indent=1) + "\n")
+    task, pack = TASKS[recipe.objective], TASKS[recipe.objective].pack
     if not recipe.model.start:
-        tokenizer = train_wordpiece(texts, recipe.model.vocabulary, recipe.model.lowercase)
+        train = {"wordpiece": train_wordpiece, "bpe": train_bpe}[recipe.model.tokenizer]
+        tokenizer = train(texts, recipe.model.vocabulary, recipe.model.lowercase)
     else:
         tokenizer = AutoTokenizer.from_pretrained(start_folder(recipe.model.start))
         if recipe.model.vocabulary:
             tokenizer, kept = cut_vocabulary(tokenizer, texts, recipe.model.vocabulary)
             np.save(into / "kept.npy", kept)
+    tokenizer = task.prepare(tokenizer, recipe)
     tokenizer.save_pretrained(into)
     rows = pack(texts, tokenizer, recipe.text.row_length)
     np.save(into / "train.npy", rows)
@@ -132,12 +131,13 @@ def quiet():
 def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]]:
     """The model to train and the names of its parameters that are new."""
     m, vocabulary = recipe.model, len(material.tokenizer)
+    auto = getattr(transformers, TASKS[recipe.objective].model)
     if not m.start:
         config = _fresh_config(recipe, material)
-        fresh = AutoModelForMaskedLM.from_config(config, attn_implementation=attention())
+        fresh = auto.from_config(config, attn_implementation=attention())
         return fresh, {name for name, _ in fresh.named_parameters()}
     with quiet():
-        begun, report = AutoModelForMaskedLM.from_pretrained(
+        begun, report = auto.from_pretrained(
             start_folder(m.start), output_loading_info=True, dtype=torch.float32,
             attn_implementation=attention(), **m.config,
         )
@@ -156,10 +156,16 @@ def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]
 
 def _fresh_config(recipe: Recipe, material: Material):
     tokenizer, m = material.tokenizer, recipe.model
-    if m.kind not in CONFIG_MAPPING:
-        raise CourseError(f"unknown kind of model '{m.kind}': use bert, albert or roberta")
+    auto = getattr(transformers, TASKS[recipe.objective].model)
+    if m.kind not in CONFIG_MAPPING or CONFIG_MAPPING[m.kind] not in auto._model_mapping:
+        raise CourseError(f"'{m.kind}' is no kind of model for the objective {recipe.objective}: "
+                          f"use {TASKS[recipe.objective].kinds}")
     # RoBERTa counts positions from its padding id: it must be the tokenizer's.
     values = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+    if tokenizer.eos_token_id is not None:
+        values |= {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    if CONFIG_MAPPING[m.kind]().is_encoder_decoder:
+        values["decoder_start_token_id"] = tokenizer.pad_token_id
     config = AutoConfig.for_model(m.kind, **(values | m.config))
     _check_length(recipe, config)
     return config

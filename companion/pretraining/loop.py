@@ -19,20 +19,20 @@ from torch import nn
 from tqdm import tqdm
 
 from companion.errors import CourseError
-from companion.objectives import masked
 from companion.pretraining import build, state
 from companion.pretraining.recipe import Recipe
+from companion.pretraining.tasks import TASKS, Collator, Task
 
 
 class Objective(nn.Module):
     """The model with its loss as one module, as data-parallel wrappers want it."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, task: Task = TASKS["masked"]):
         super().__init__()
-        self.model = model
+        self.model, self.task = model, task
 
     def forward(self, batch):
-        return masked.loss(self.model, batch)
+        return self.task.loss(self.model, batch)
 
 
 def keep_memory() -> None:
@@ -84,9 +84,9 @@ def rows_of(step: int, recipe: Recipe, total: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, collator: masked.MaskedLM, rows: np.ndarray, size: int = 32,
-             device: torch.device | str = "cpu") -> dict[str, float]:
-    """Masked-LM loss in nats and top-1 accuracy over ``rows``, each row masked once.
+def evaluate(model: nn.Module, collator: Collator, rows: np.ndarray, size: int = 32,
+             device: torch.device | str = "cpu", task: Task = TASKS["masked"]) -> dict[str, float]:
+    """Loss in nats and top-1 accuracy over the positions of ``rows`` that count.
 
     The model is left in the mode (training or not) that it was in.
     """
@@ -97,10 +97,8 @@ def evaluate(model: nn.Module, collator: masked.MaskedLM, rows: np.ndarray, size
     total = right = count = 0.0
     for number, start in enumerate(range(0, len(rows), size)):
         batch = {k: v.to(device) for k, v in collator(rows[start : start + size], number).items()}
-        where = batch["labels"] != masked.IGNORE
-        logits = masked.masked_logits(model, batch["input_ids"], where).float()
-        targets = batch["labels"][where]
-        total += nn.functional.cross_entropy(logits, targets, reduction="sum").item()
+        logits, targets = task.predictions(model, batch)
+        total += nn.functional.cross_entropy(logits.float(), targets, reduction="sum").item()
         right += (logits.argmax(-1) == targets).sum().item()
         count += len(targets)
     model.train(mode)
@@ -169,7 +167,7 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
     torch.manual_seed(recipe.seed)
     model, fresh = build.model(recipe, material)
     plain = optimiser(model, recipe, fresh)
-    wrapped, adamw = accelerator.prepare(Objective(model), plain)
+    wrapped, adamw = accelerator.prepare(Objective(model, TASKS[recipe.objective]), plain)
     run = _Run(recipe, out, accelerator, wrapped, adamw, material)
     run.resume()
     run.train(progress and accelerator.is_main_process)
@@ -202,10 +200,9 @@ class _Run:
         self.wrapped, self.adamw, self.material = wrapped, adamw, material
         self.model = accelerator.unwrap_model(wrapped).model
         self.main = accelerator.is_main_process
-        self.collator = masked.MaskedLM(material.tokenizer, seed=recipe.seed,
-                                        **vars(recipe.masking))
-        # Validation is always masked as in BERT, so that recipes can be compared.
-        self.validation = masked.MaskedLM(material.tokenizer, share=0.15, seed=recipe.seed)
+        self.task = TASKS[recipe.objective]
+        self.collator = self.task.collator(recipe, material.tokenizer)
+        self.validation = self.task.judge(recipe, material.tokenizer)
         self.step = 0
 
     def resume(self) -> None:
@@ -284,7 +281,7 @@ class _Run:
         if self.main:
             with self.accelerator.autocast():
                 result = evaluate(self.model, self.validation, self.material.validation,
-                                  device=self.accelerator.device)
+                                  device=self.accelerator.device, task=self.task)
             self.log.write(self.step, event="validation", loss=round(result["loss"], 4),
                            accuracy=round(result["accuracy"], 4), positions=result["positions"])
         self.accelerator.wait_for_everyone()

@@ -8,6 +8,7 @@ from typing import Any
 from companion.errors import CourseError
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
+OBJECTIVES = ("masked", "causal", "spans")
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Model:
     kind: str = "bert"
     config: dict[str, Any] = field(default_factory=dict)
     vocabulary: int = 0  # entries to train or to keep; 0 keeps all of the start model's
+    tokenizer: str = "wordpiece"  # of a fresh vocabulary: "wordpiece", or "bpe" (byte-level)
     lowercase: bool = True
 
 
@@ -43,6 +45,21 @@ class Masking:
     hidden: float = 0.8
     random: float = 0.1
     whole_words: bool = False
+
+
+@dataclass
+class Causal:
+    """Argument of ``companion.objectives.causal.CausalLM``."""
+
+    isolate: bool = False  # as GPT-3: faster, and the model learns what ``eos`` means
+
+
+@dataclass
+class Spans:
+    """Arguments of ``companion.objectives.spans.SpanCorruption``."""
+
+    share: float = 0.15
+    mean: float = 3.0
 
 
 @dataclass
@@ -67,11 +84,16 @@ class Training:
 
 @dataclass
 class Recipe:
+    """``objective`` is one of ``OBJECTIVES``; only its own section of settings takes effect."""
+
     name: str
     seed: int = 13
+    objective: str = "masked"
     text: Text = field(default_factory=Text)
     model: Model = field(default_factory=Model)
     masking: Masking = field(default_factory=Masking)
+    causal: Causal = field(default_factory=Causal)
+    spans: Spans = field(default_factory=Spans)
     training: Training = field(default_factory=Training)
 
     @property
@@ -101,15 +123,16 @@ class Recipe:
     @classmethod
     def from_dict(cls, table: dict[str, Any], where: str = "recipe") -> "Recipe":
         """Build a recipe from nested dictionaries, refusing what it does not know."""
-        sections = {"text": Text, "model": Model, "masking": Masking, "training": Training}
+        sections = {"text": Text, "model": Model, "masking": Masking, "causal": Causal,
+                    "spans": Spans, "training": Training}
         values: dict[str, Any] = {}
         for key, value in table.items():
             if key in sections:
                 values[key] = _section(sections[key], value, f"{where}, [{key}]")
-            elif key in ("name", "seed"):
-                if type(value) is not {"name": str, "seed": int}[key]:
-                    raise CourseError(f"{where}: '{key}' is {value!r}: give a text for name, a "
-                                      "whole number for seed")
+            elif key in ("name", "seed", "objective"):
+                if type(value) is not {"seed": int}.get(key, str):
+                    raise CourseError(f"{where}: '{key}' is {value!r}: give a text for name and "
+                                      "objective, a whole number for seed")
                 values[key] = value
             else:
                 raise CourseError(f"{where} has an unknown key '{key}': remove it or mend its name")
@@ -122,8 +145,10 @@ class Recipe:
 
 def _check_ranges(recipe: Recipe, where: str) -> None:
     text, model, m, t = recipe.text, recipe.model, recipe.masking, recipe.training
-    shares = text.files.values()
+    spans, shares = recipe.spans, text.files.values()
     rules = {
+        f"objective must be {', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]}":
+            recipe.objective in OBJECTIVES,
         "seed must not be negative": recipe.seed >= 0,
         "[text] corpora must name a corpus": bool(text.corpora),
         "[text] files needs shares above 0, at most 1":
@@ -131,7 +156,11 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
         "[text] row_length must be at least 3": text.row_length >= 3,
         "[model] vocabulary must be above 5 for a fresh model":
             model.vocabulary > 5 or (bool(model.start) and model.vocabulary >= 0),
+        "[model] tokenizer must be wordpiece or bpe": model.tokenizer in ("wordpiece", "bpe"),
         "[masking] share must be between 0 and 1": 0 < m.share < 1,
+        "[spans] share must be between 0 and 1": 0 < spans.share < 1,
+        "[spans] mean must be at least 1, and longer for a large share":
+            spans.mean >= 1 and spans.share / spans.mean <= 1 - spans.share,
         "[masking] hidden and random must be shares whose sum is at most 1":
             m.hidden >= 0 and m.random >= 0 and m.hidden + m.random <= 1,
         "[training] tokens, rows, evaluate_every and save_every must be at least 1":
