@@ -33,8 +33,8 @@ def _large_loss_case() -> Case:
 
 
 def _temperature_cases() -> list[Case]:
-    """Two texts at one similarity apart, then values of everyday use, then a flat case."""
-    rows = ((0.6, -0.4, 2, 1.0), (0.9, 0.3, 64, 0.05), (0.9, 0.3, 64, 0.5), (0.2, 0.4, 10, 0.1),
+    """Three answers, one similarity apart; then values of everyday use; then a flat case."""
+    rows = ((0.6, -0.4, 3, 1.0), (0.9, 0.3, 64, 0.05), (0.9, 0.3, 64, 0.5), (0.2, 0.4, 10, 0.1),
             (0.7, 0.7, 5, 0.05))
     return [Case({"right": right, "wrong": wrong, "count": count, "temperature": temperature},
                  1 / (1 + (count - 1) * math.exp((wrong - right) / temperature)))
@@ -44,11 +44,11 @@ def _temperature_cases() -> list[Case]:
 def _pooling_cases() -> list[Case]:
     """Whole numbers, worked out by hand. Padding holds large numbers, so that it shows."""
     states = torch.tensor([
-        [[1.0, 2.0], [3.0, 4.0], [5.0, 12.0], [70.0, 80.0], [7.0, 9.0]],
-        [[2.0, -6.0], [4.0, 8.0], [0.0, 2.0], [2.0, 0.0], [90.0, -20.0]],
-        [[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [6.0, 8.0], [3.0, 2.0]],
+        [[1.0, 2.0], [3.0, 4.0], [5.0, 12.0], [70.0, 80.0], [7.0, 9.0], [7.0, 9.0]],
+        [[2.0, -6.0], [4.0, 8.0], [0.0, 2.0], [2.0, 0.0], [90.0, -20.0], [40.0, 30.0]],
+        [[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [6.0, 8.0], [3.0, 2.0], [60.0, 50.0]],
     ])
-    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]])
+    mask = torch.tensor([[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 0]])
     right = torch.tensor([[3.0, 6.0], [2.0, 1.0], [3.0, 2.0]])
     left = torch.tensor([[0, 0, 1], [0, 1, 1]])  # padding may also stand in front
     return [Case({"states": states, "mask": mask}, right),
