@@ -5,6 +5,7 @@ values of their manifest before anything is read.
 """
 
 import functools
+import json
 from pathlib import Path
 
 import torch
@@ -35,6 +36,19 @@ def folder(name: str) -> Path:
         known = ", ".join(COURSE) or "none yet"
         raise CourseError(f"no course checkpoint is called '{name}': use one of {known}")
     return MODELS / name
+
+
+def kind_of(name: str) -> str:
+    """The kind that a course checkpoint was trained as: "masked", "causal" or "seq2seq".
+
+    Raises:
+        CourseError: no course checkpoint has this name.
+    """
+    config = json.loads((folder(name) / "config.json").read_text(encoding="utf8"))
+    trained = config["architectures"][0]
+    if trained.endswith("ForMaskedLM"):
+        return "masked"
+    return "seq2seq" if config.get("is_encoder_decoder") else "causal"
 
 
 @functools.cache  # hashing 34 MB takes a moment, and chapters load more than once
@@ -68,6 +82,9 @@ def load(
         raise CourseError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
     if str(name) in COURSE:
         verify(str(name))
+        if kind not in ("encoder", own := kind_of(str(name))):
+            raise CourseError(f'{name} is a {own} model: load it with kind="{own}", or "encoder" '
+                              "for hidden states")
         where: str | Path = folder(str(name))
     else:
         where = _elsewhere(name)

@@ -60,7 +60,7 @@ def models() -> Iterator[Line]:
         yield FAIL, "course checkpoints", "none found: restore companion/models with git"
     for name in checkpoints.COURSE:
         try:
-            model, _ = checkpoints.load(name)
+            model, _ = checkpoints.load(name, checkpoints.kind_of(name))
             count = sum(p.numel() for p in model.parameters())
             yield OK, f"checkpoint {name}", f"SHA-256 agrees, {count:,} parameters"
         except CourseError as problem:

@@ -90,13 +90,18 @@ def test_every_course_checkpoint_is_whole_and_has_its_papers():
         names = {p.name for p in checkpoints.folder(name).iterdir()}
         listed = set(json.loads((checkpoints.folder(name) / state.MANIFEST).read_text()))
         assert names == listed | {state.MANIFEST}
-        assert {"README.md", "LICENSE", "NOTICE", "log.jsonl", "text.json"} <= names
+        assert {"README.md", "LICENSE", "log.jsonl", "text.json"} <= names
+    # Its layers are the work of others, under their licence.
+    assert (checkpoints.folder("bert-mini-en") / "NOTICE").is_file()
 
 
 def test_wrong_names_and_kinds_say_what_to_do(monkeypatch):
     with pytest.raises(CourseError) as problem:
         checkpoints.load("bert-mini-en", kind="classifier")
     assert "masked" in one_line(problem)
+    with pytest.raises(CourseError) as problem:
+        checkpoints.load("bert-mini-en", kind="causal")
+    assert 'load it with kind="masked"' in one_line(problem)
     with pytest.raises(CourseError) as problem:
         checkpoints.load("./no/such/folder")
     assert "no folder" in one_line(problem)
@@ -106,6 +111,16 @@ def test_wrong_names_and_kinds_say_what_to_do(monkeypatch):
     with pytest.raises(CourseError) as problem:
         checkpoints.folder("bert-maxi-en")
     assert "bert-mini-en" in one_line(problem)
+
+
+@pytest.mark.parametrize("name", [n for n in checkpoints.COURSE if n != "bert-mini-en"])
+def test_the_log_of_a_checkpoint_is_of_its_recipe_and_ends_at_its_best(name):
+    from companion.display import read_log
+    from companion.pretraining import Recipe
+
+    log = read_log(checkpoints.folder(name) / "log.jsonl", "validation")
+    assert log[-1]["step"] == Recipe.read(name).steps
+    assert log[-1]["loss"] == min(e["loss"] for e in log) < log[0]["loss"] / 2
 
 
 def test_course_logs_show_two_finished_runs_that_learned():

@@ -1,8 +1,8 @@
 """Turn a finished run into a course checkpoint: ``python -m tools.ship RUN NAME``.
 
 The weights are rounded to fp16, the log and the report on the text go with them (also those of
-the run that this one went on from), and a manifest of SHA-256 values comes last. The model card (README.md) and licence files that
-already lie in the checkpoint's folder are kept.
+the run that this one went on from), and a manifest of SHA-256 values comes last. The model card
+(README.md) and licence files that already lie in the checkpoint's folder are kept.
 """
 
 import json
@@ -11,23 +11,34 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+import transformers
+from transformers import AutoTokenizer
 
 from companion.checkpoints import MODELS
 from companion.pretraining import state
-from companion.tokenization import bert_tokenizer
+from companion.pretraining.tasks import TASKS
+from companion.tokenization import SPECIAL, bert_tokenizer
 
 KEPT = ("README.md", "LICENSE", "NOTICE")  # written by hand
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop",
+            "attn_pdrop")
 
 
 def ship(run: Path, name: str) -> Path:
     """Write ``companion/models/NAME`` from a run's folder; gives the folder back."""
     state.verify(run / "model")
-    model = AutoModelForMaskedLM.from_pretrained(run / "model", dtype=torch.float32)
-    loaded = AutoTokenizer.from_pretrained(run / "model")
-    tokenizer = bert_tokenizer(loaded.backend_tokenizer, model.config.max_position_embeddings)
-    # A recipe may pretrain without dropout, for speed; who fine-tunes expects BERT's.
-    model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.1
+    recipe = json.loads((run / "recipe.json").read_text(encoding="utf8"))
+    auto = getattr(transformers, TASKS[recipe["objective"]].model)
+    model = auto.from_pretrained(run / "model", dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(run / "model")
+    room = model.config.max_position_embeddings
+    if tokenizer.cls_token == SPECIAL["cls_token"]:  # of BERT's form
+        tokenizer = bert_tokenizer(tokenizer.backend_tokenizer, room)
+    tokenizer.model_max_length = room
+    # A recipe may pretrain without dropout, for speed; who fine-tunes expects the usual one.
+    for dropout in DROPOUTS:
+        if hasattr(model.config, dropout):
+            setattr(model.config, dropout, 0.1)
     target = MODELS / name
     by_hand = {n: (target / n).read_bytes() for n in KEPT if (target / n).is_file()}
 
@@ -35,9 +46,9 @@ def ship(run: Path, name: str) -> Path:
         model.half().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _copy_records(run, folder, "")
-        start = json.loads((run / "recipe.json").read_text(encoding="utf8"))["model"]["start"]
-        if (Path(start).parent / "log.jsonl").is_file():
-            _copy_records(Path(start).parent, folder, "-first")
+        before = Path(recipe["model"]["start"]).parent
+        if (before / "log.jsonl").is_file():
+            _copy_records(before, folder, "-first")
         for file, content in by_hand.items():
             (folder / file).write_bytes(content)
 

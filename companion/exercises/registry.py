@@ -5,12 +5,13 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import contrastive, masked
+from companion.exercises import causal, contrastive, masked
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
 CHAPTERS = {
     "masked_lm": masked,
+    "causal_lm": causal,
     "contrastive_learning": contrastive,
 }
 _BY_ID: dict[str, Exercise] = {
