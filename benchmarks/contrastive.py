@@ -26,18 +26,18 @@ OUT = Path(__file__).with_name("results") / "contrastive.json"
 CHECKPOINT = "bert-scratch-en"
 REVIEWS, READ = 1000, 128  # reviews to search in; tokens of each half that the encoder reads
 SEEDS = (13, 21, 42)
-CHOSEN = Settings(views="crops", steps=150, size=64, temperature=0.05, rate=3e-4,
+# Rate and dropout: chosen on the validation split, after 40 steps of seed 13.
+CHOSEN = Settings(views="crops", steps=80, size=64, temperature=0.05, rate=5e-4, dropout=0.0,
                   precision="bf16")
 
 
 def plans() -> list[Settings]:
     """All runs. Those that differ from CHOSEN in views, temperature or batch size only."""
-    base = asdict(CHOSEN)
-    changes: list[dict] = [{}, {"views": "dropout"}]
-    changes += [{"temperature": t} for t in (0.01, 0.2, 1.0)]
+    changes: list[dict] = [{}, {"views": "dropout", "dropout": 0.1}, {"temperature": 0.2}]
     # As many texts as in the chosen setting, in more and smaller batches.
-    changes += [{"size": n, "steps": CHOSEN.steps * CHOSEN.size // n} for n in (8, 16)]
-    return [Settings(**base | change | {"seed": seed}) for change in changes for seed in SEEDS]
+    changes += [{"size": 16, "steps": CHOSEN.steps * CHOSEN.size // 16}, {"temperature": 1.0}]
+    return [Settings(**asdict(CHOSEN) | change | {"seed": seed})
+            for change in changes for seed in SEEDS]
 
 
 def measure(first: torch.Tensor, second: torch.Tensor) -> dict[str, float]:
