@@ -5,7 +5,7 @@ already holds is not repeated, so a stopped program goes on where it was. Settin
 on the validation split; the test split is measured for the setting that was chosen there.
 
     python benchmarks/contrastive.py             all runs, some minutes on two cores
-    python benchmarks/contrastive.py --seconds 300    stop after the run that exceeds this time
+    python benchmarks/contrastive.py --seconds 60    stop after the run that exceeds this time
 """
 
 import argparse
@@ -24,18 +24,21 @@ from companion.pretraining.loop import keep_memory
 
 OUT = Path(__file__).with_name("results") / "contrastive.json"
 CHECKPOINT = "bert-scratch-en"
-REVIEWS, READ = 1000, 128  # reviews to search in; tokens of each half that the encoder reads
+REVIEWS = 1000  # reviews to search in
+READ = (64, 128)  # tokens of each half that the encoder reads: as in training, and twice as many
 SEEDS = (13, 21, 42)
 # Rate and dropout: chosen on the validation split, after 40 steps of seed 13.
-CHOSEN = Settings(views="crops", steps=80, size=64, temperature=0.05, rate=5e-4, dropout=0.0,
+CHOSEN = Settings(views="crops", steps=80, size=64, temperature=0.05, rate=5e-4, dropout=0.1,
                   precision="bf16")
+SHORT = 24  # steps of the runs that compare temperatures and batch sizes
 
 
 def plans() -> list[Settings]:
-    """All runs. Those that differ from CHOSEN in views, temperature or batch size only."""
-    changes: list[dict] = [{}, {"views": "dropout", "dropout": 0.1}, {"temperature": 0.2}]
-    # As many texts as in the chosen setting, in more and smaller batches.
-    changes += [{"size": 16, "steps": CHOSEN.steps * CHOSEN.size // 16}, {"temperature": 1.0}]
+    """All runs. Those that differ from CHOSEN in views, or are short, are for comparison only."""
+    changes: list[dict] = [{}, {"views": "dropout"}, {"steps": SHORT},
+                           {"steps": SHORT, "temperature": 0.2}]
+    # As many texts as in the other short runs, in more and smaller batches.
+    changes += [{"size": 16, "steps": SHORT * CHOSEN.size // 16}]
     return [Settings(**asdict(CHOSEN) | change | {"seed": seed})
             for change in changes for seed in SEEDS]
 
@@ -55,15 +58,19 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in values.items()}
 
 
+def beginnings(texts: list[str], tokenizer, length: int) -> list[str]:
+    """What the encoder reads of each text."""
+    rows = tokenizer(texts, truncation=True, max_length=length,
+                     return_offsets_mapping=True)["offset_mapping"]
+    return [text[: max(end for _, end in row)] for text, row in zip(texts, rows)]
+
+
 def overlap(first: list[str], second: list[str], tokenizer) -> dict[str, dict]:
     """BM25 on whole halves, and on what the encoder reads of them."""
-    def read(texts):
-        rows = tokenizer(texts, truncation=True, max_length=READ, add_special_tokens=True,
-                         return_offsets_mapping=True)["offset_mapping"]
-        return [text[: max(end for _, end in row)] for text, row in zip(texts, rows)]
-
-    found = {"whole": retrieval.bm25(first, second),
-             "same": retrieval.bm25(read(first), read(second))}
+    found = {"whole": retrieval.bm25(first, second)}
+    for length in READ:
+        found[str(length)] = retrieval.bm25(*(beginnings(half, tokenizer, length)
+                                              for half in (first, second)))
     return {name: {f"recall@{k}": round(retrieval.recall_at(scores, k), 4) for k in (1, 10)}
             for name, scores in found.items()}
 
@@ -79,13 +86,19 @@ def main() -> None:
               for split in ("validation", "test")}
 
     def measured(model, tokenizer, splits) -> dict[str, dict]:
-        return {split: rounded(measure(*(retrieval.encode(model, tokenizer, half, READ)
-                                         for half in halves[split]))) for split in splits}
+        found: dict[str, dict] = {split: {} for split in splits}
+        for split in splits:
+            for length in READ:
+                with torch.autocast("cpu", torch.bfloat16):
+                    vectors = [retrieval.encode(model, tokenizer, half, length)
+                               for half in halves[split]]
+                found[split][str(length)] = rounded(measure(*vectors))
+        return found
 
     result = json.loads(OUT.read_text(encoding="utf8")) if OUT.exists() else {}
     if not result:
         model, tokenizer = checkpoints.load(CHECKPOINT, kind="encoder")
-        result = {"checkpoint": CHECKPOINT, "reviews": REVIEWS, "read": READ,
+        result = {"checkpoint": CHECKPOINT, "reviews": REVIEWS, "short": SHORT,
                   "chosen": {k: v for k, v in asdict(CHOSEN).items() if k != "seed"},
                   "bm25": {split: overlap(*halves[split], tokenizer) for split in halves},
                   "before": measured(model, tokenizer, halves), "runs": []}
