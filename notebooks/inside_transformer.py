@@ -66,7 +66,7 @@ from companion.tokenization import pack
 from companion.transformer import head_weights, sinusoidal, without_head
 
 # No gradients are needed until something is trained.
-torch.set_grad_enabled(False);
+_ = torch.set_grad_enabled(False)
 
 # %%
 model, tokenizer = checkpoints.load("bert-mini-en")
