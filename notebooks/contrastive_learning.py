@@ -133,7 +133,7 @@ assert retrieval.recall_at(words, 1) > 0.3
 # %% [markdown]
 # ## Before: the mean of a masked language model
 #
-# Now the vectors. `retrieval.encode` does what `vector` did above, for many texts at a time: the mean over the tokens, [padding](../book/glossary.md#padding) left out. The encoder reads the first 128 tokens of each half.
+# Now the vectors. `retrieval.encode` does what `vector` did above, for many texts at a time: the mean over the tokens, [padding](../book/glossary.md#padding) left out. The encoder reads the beginning of each half, as many tokens as it has positions.
 
 # %%
 def encode(model) -> tuple[torch.Tensor, torch.Tensor]:
