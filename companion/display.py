@@ -5,10 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+
+from companion.errors import CourseError
 
 # Okabe and Ito's palette: distinguishable for all common kinds of colour blindness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# From white to the first colour: the larger a value, the darker, so it reads in grey too.
+SHADES = LinearSegmentedColormap.from_list("course", ["white", PALETTE[0], "#00243A"])
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
@@ -56,6 +62,51 @@ def bars(values: Mapping[str, float], x: str) -> Figure:
     axes.set_xlabel(x)
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
+    plt.close(figure)
+    return figure
+
+
+def heatmaps(
+    panels: Mapping[str, Sequence[Sequence[float]]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    x: str,
+    y: str,
+    top: float | None = None,
+) -> Figure:
+    """Tables of numbers as shades, side by side on one scale: white is 0, dark is ``top``.
+
+    Args:
+        panels: tables by name, each of shape (len(rows), len(columns)), no number below 0.
+        rows, columns: labels, the first row at the top.
+        top: the number with the darkest shade; None for the largest of all panels.
+
+    Raises:
+        CourseError: nothing to draw, a table of another shape, a number below 0 or not finite.
+    """
+    tables = {name: np.asarray(values, dtype=float) for name, values in panels.items()}
+    if not tables:
+        raise CourseError("there is nothing to draw: give at least one table")
+    for name, values in tables.items():
+        if values.shape != (len(rows), len(columns)):
+            raise CourseError(f"table '{name}' has shape {values.shape}: {len(rows)} rows and "
+                              f"{len(columns)} columns are labelled")
+        if not np.isfinite(values).all() or values.min() < 0:
+            raise CourseError(f"table '{name}' has a number below 0 or not finite: shades begin "
+                              "at 0")
+    top = top or max(values.max() for values in tables.values()) or 1.0
+    side = min(0.24, 3.0 / max(len(columns), 1))
+    figure, axes = plt.subplots(
+        1, len(tables), squeeze=False, sharey=True, layout="constrained",
+        figsize=(1.4 + max(1.6, side * len(columns)) * len(tables), 1.0 + 0.24 * len(rows)))
+    for axis, (name, values) in zip(axes[0], tables.items()):
+        image = axis.imshow(values, cmap=SHADES, vmin=0, vmax=top, aspect="auto")
+        axis.set(title=name, xlabel=x)
+        axis.set_xticks(range(len(columns)), columns, fontsize=8,
+                        rotation=90 if max(map(len, columns)) > 2 else 0)
+    axes[0, 0].set_yticks(range(len(rows)), rows, fontsize=8)
+    axes[0, 0].set_ylabel(y)
+    figure.colorbar(image, ax=axes, shrink=0.8)
     plt.close(figure)
     return figure
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import causal, masked, spans
+from companion.exercises import causal, masked, spans, transformer
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
 CHAPTERS = {
+    "inside_transformer": transformer,
     "masked_lm": masked,
     "causal_lm": causal,
     "sequence_to_sequence": spans,
