@@ -376,7 +376,7 @@ assert max(found["copy"]["reverse"], found["reverse"]["copy"]) < 0.1
 # %% [markdown]
 # The first two rows are inputs that the model has never seen. It does what the task prefix says nearly every time.
 #
-# The third row has a word in front that was in no training text. The model does not refuse, and it does not say that it knows no such task. It answers all the same: it copies some inputs, reverses others, and often does neither.
+# The third row has a word in front that no training input had. The vocabulary knows this word, but training never asked for anything with it. The model does not refuse, and it does not say that it knows no such task. It answers all the same: it copies some inputs, reverses others, and often does neither.
 # A task prefix is no instruction that the model understands. It is a token on which the right answers depended in training.
 #
 # ## A real task: words in order
@@ -420,7 +420,7 @@ print(shown({"copying": copying}))
 assert copying["rouge1"] > 0.999 and copying["bleu"] < 10
 
 # %% [markdown]
-# ROUGE-1 is perfect, and the answers are nonsense. It counts single words, and shuffling changes no word. So for this task it cannot see anything. ROUGE-L is high too, because in any order some words follow one another rightly.
+# ROUGE-1 is perfect, and the answers are nonsense. It counts single words, and shuffling changes no word. So for this task it cannot see anything. ROUGE-L is not low either, because in any order some words stand in the right sequence by chance.
 # BLEU is low, because longer sequences are destroyed. Always ask what a score cannot see, and run it on a silly baseline first.
 #
 # The second baseline has no network. It counts in the training sentences how often one word follows another, and searches for the order whose pairs are most frequent.
