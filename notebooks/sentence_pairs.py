@@ -362,7 +362,7 @@ for size, scores in easy.items():
 assert np.mean(easy[1]) + 0.05 < np.mean(easy[2]) < np.mean(easy[4]) - 0.05
 
 # %% [markdown]
-# It does. BERT's rows held up to as many tokens as the model allows (Devlin et al., 2019, appendix A.2), so its halves were longer than most of ours.
+# It does. BERT's rows held many more tokens than ours (Devlin et al., 2019, appendix A.2), so its halves were longer than most of ours.
 #
 # The question gets harder when the wrong half is about the same film. Take two places in **one** review, an early and a late one. At each place A is followed by B. Label 0 is A with its own B, label 1 is A with the B of the other place. Early and late halves stand in both roles, so the place gives nothing away.
 
