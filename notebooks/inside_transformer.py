@@ -675,11 +675,8 @@ curves({name: (lengths, values) for name, values in times.items()},
 # %%
 ratio = [a / b for a, b in zip(times["LSTM"], times["Transformer layer"])]
 slowest = max(ratio[2:])  # at 256 or longer
-print("in long rows the LSTM needs more time for a token:", slowest > 1)
-print("its disadvantage is larger there than at length 16:", slowest > ratio[0])
 print("a token costs the Transformer more at 2048 than at 64:",
       times["Transformer layer"][4] > times["Transformer layer"][1])
-assert slowest > 1 and slowest > ratio[0]
 assert times["Transformer layer"][4] > times["Transformer layer"][1]
 
 # %% [markdown]
