@@ -49,8 +49,8 @@ class Gazetteer:
 
     def _at(self, text: str, i: int) -> list[str]:
         """The entries that stand at place ``i``, longest first."""
-        candidates = (text[i : i + size] for size in self._sizes.get(text[i], ()))
-        return [entry for entry in candidates if entry in self.types]
+        sizes = (size for size in self._sizes.get(text[i], ()) if i + size <= len(text))
+        return [text[i : i + size] for size in sizes if text[i : i + size] in self.types]
 
     def occurrences(self, texts: Sequence[str]) -> Counter:
         """How often each entry stands in the texts, also inside other entries."""
