@@ -125,15 +125,11 @@ def windows(count: int, room: int, overlap: int) -> list[tuple[int, int]]:
 def most_central(count: int, spans: Sequence[tuple[int, int]]) -> np.ndarray:
     """For each token the window in which it is farthest from an edge: (tokens,), int.
 
-    The beginning and the end of the text are no edges, because nothing is missing there.
-    Between equals the earlier window is taken. A window's tokens are neighbours.
+    Between equals the earlier window is taken. The tokens of one window are neighbours.
     """
     at = np.arange(count)[:, None]
     start, stop = np.array(spans).T
-    left = np.where(start == 0, count, at - start)
-    right = np.where(stop == count, count, stop - 1 - at)
-    inside = (at >= start) & (at < stop)
-    return np.where(inside, np.minimum(left, right), -1).argmax(axis=1)
+    return np.minimum(at - start, stop - 1 - at).argmax(axis=1)  # negative outside
 
 
 def to_units(entities: Sequence[Entity], encoded: Encoded) -> tuple[list[Entity], dict[str, int]]:
