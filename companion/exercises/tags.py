@@ -80,7 +80,7 @@ EXERCISES = (
         success="no tagged unit is lost, and illegal sequences are repaired.",
         cases=_read_cases, hint=hints.read),
     Exercise(
-        id="tags-names", function="people", results=("the names",),
+        id="tags-names", function="people_of", results=("the names",),
         success="every person is one name, also with others in a row.",
         cases=_name_cases, hint=hints.names),
     Exercise(
