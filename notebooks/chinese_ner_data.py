@@ -145,12 +145,12 @@ for tags in ("O I-PER I-PER O", "B-PER I-LOC I-LOC", "I-LOC B-LOC I-PER"):
 #
 # ## From word tags to entities
 #
-# The newspaper was cut into words by hand, and each word has a tag (Yu et al., 2002). Four tags matter here: `nr` for persons, `ns` for places, `nt` for organisations, and `w` for punctuation. Here is one line of the training text: "Jiang Zemin, Li Peng, Qiao Shi, Zhu Rongji, Li Ruihuan, Liu Huaqing, ...".
+# The newspaper was cut into words by hand, and each word has a tag (Yu et al., 2002). Four tags matter here: `nr` for persons, `ns` for places, `nt` for organisations, and `w` for punctuation. Here is one line of the training text, the signature under a photograph: "(Henan, Xixia county, Chen Fei, Fang Xianyun)".
 
 # %%
-row = next(row for row in paper["train"] if row["text"].startswith("江泽民、李鹏、乔石"))
-print(" ".join(f"{w}/{t}" for w, t in zip(row["tokens"], row["pos"]))[:64])
-print(brackets(row["text"], people.entities(row))[:72])
+row = next(row for row in paper["train"] if row["id"] == "199801:08463")
+print(" ".join(f"{w}/{t}" for w, t in zip(row["tokens"], row["pos"])))
+print(brackets(row["text"], people.entities(row)))
 
 # %% [markdown]
 # The corpus cuts a Chinese name into family name and given name. For us they are one person. Three things make the joining less simple than it looks.
@@ -251,13 +251,15 @@ look("邓小平理论/n", 1, 1)
 look("中华/nz 全国/n 总工会/n", 0, 2)
 
 # %% [markdown]
-# **Not the same every time.** (7) The State Council is an organisation, and in a few lines a common noun. The foreign ministry is nearly as often one as the other.
+# **A rule that nobody wrote down.** (7) The foreign ministry of China is an organisation. That of another country is a common noun, with few exceptions. A spokesman of the ministry speaks in the same sentence either way; only the country before it differs. The State Council of China and the State Department of the USA share one name, 国务院, and are told apart in the same way, with some slips.
 
 # %%
-look("国务院/nt", 1, 1)
-look("国务院/n", 1, 1)
-look("外交部/nt", 1, 1)
-look("外交部/n", 1, 1)
+look("外交部/nt 发言人/n", 0, 0)
+look("中国/ns 外交部/nt", 1, 1)
+look("(?:俄罗斯|伊拉克|越南|巴基斯坦|菲律宾)/ns 外交部/n", 1, 1)
+look("菲/j 外交部/nt", 1, 1)
+look("美国/ns 国务院/n", 1, 1)
+look("国务院/n 举行/v", 0, 1)
 
 # %% [markdown]
 # **Where does the name end?** (8) The Nehru-Gandhi family is one person. (9) "The flag of Saint Vincent and the Grenadines" is a place, flag included. (10) Brackets inside names: the river Yangtze with its first character added by the editor, and a given name whose second character no font of 1998 had, so it is described by its two halves.
@@ -298,13 +300,13 @@ print(table(["", "entity", "in all", "meaning"], [
 #
 # A model reads the tokens of its own tokenizer. Chinese BERT models have a token for each Chinese character, but [WordPiece](../book/glossary.md#wordpiece) still joins digits and Latin letters, and what is not in the vocabulary becomes `[UNK]`. So tags for characters are not yet tags for tokens. [Alignment](../book/glossary.md#alignment) carries them over.
 #
-# A fast tokenizer gives the [offsets](../book/glossary.md#offset) of each token: where in the text it begins and ends. That is all we need. Here is a small vocabulary of that form, with all characters of the training text, and a hard sentence: "Li Peng saw the NBA in 1998 (and a smile)". There is a zero-width space inside the name.
+# A fast tokenizer gives the [offsets](../book/glossary.md#offset) of each token: where in the text it begins and ends. That is all we need. Here is a small vocabulary of that form, with all characters of the training text, and a hard sentence: "Li Peng sees the NBA in 1998", with a smile. There is a zero-width space inside the name.
 
 # %%
 characters = sorted({c for x in splits["train"] for c in x.text})
 pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, "19", "##98", "nb", "##a"]
 tokenizer = BertTokenizer(vocab={piece: i for i, piece in enumerate(dict.fromkeys(pieces))})
-hard = "李\u200b鹏 1998看NBA🙂。"
+hard = "李\u200b鹏 1998看NBA 🙂。"
 encoded = alignment.encode(tokenizer, [hard], longest=64)[0]
 true = [Entity(0, 3, "PER"), Entity(9, 12, "ORG")]
 tags = alignment.unit_tags(true, encoded)
@@ -321,7 +323,7 @@ print(tokenizer.convert_ids_to_tokens(encoded.rows[0]))
 # **When a name begins inside a token**, no tag can say so. We give the entity every token that it shares a character with, and count it as grown. `to_units` reports these counts, so look at them before you train:
 
 # %%
-_, counts = alignment.to_units([Entity(6, 9, "LOC")], encoded)  # begins inside the token 98
+_, counts = alignment.to_units([Entity(5, 8, "LOC")], encoded)  # begins inside the token 19
 print("begins inside a token:", counts)
 total = Counter()
 for x, units in zip(splits["validation"], alignment.encode(
@@ -341,7 +343,8 @@ units = alignment.encode(tokenizer, [longest.text], longest=128, overlap=32)[0]
 own = np.bincount(units.window)
 print(f"{len(units):,} tokens, {len(units.rows)} windows of {len(units.rows[0])} tokens")
 print("tokens whose answer each window gives:", own.tolist())
-kept = [e for e in longest.entities if e.end <= 126]
+edge = units.offsets[len(units.rows[0]) - 3, 1]  # two positions are special tokens
+kept = [e for e in longest.entities if e.end <= edge]
 print(f"entities: {len(longest.entities)}; left when the text is cut off: {len(kept)}")
 
 # %% [markdown]
