@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+from torch import Tensor
+
 from companion.exercises.compare import equal
 from companion.exercises.exercise import Case
 
@@ -161,7 +163,7 @@ def tokens(case: Case, got: list[str]) -> str | None:
 def f1(case: Case, got: Any) -> str | None:
     """Hints for `tags-f1`."""
     true, found = case.given["true"], case.given["found"]
-    value = float(got)
+    value = float(got.detach() if isinstance(got, Tensor) else got)
     right = sum(len(set(a) & set(b)) for a, b in zip(true, found, strict=True))
     wanted, made = sum(map(len, true)), sum(map(len, found))
 
