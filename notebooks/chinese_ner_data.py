@@ -168,7 +168,8 @@ for group in (["李", "鹏", "吴", "邦国"], ["陈", "方", "安生"], ["欧�
     print(" ".join(group), "->", ["".join(group[a:b]) for a, b in zip(edges, edges[1:])])
 runs = Counter()
 for row in (row for split in ("train", "validation") for row in paper[split]):
-    for run in re.findall(r"(?:\S+/nr ?)+", " ".join(map("/".join, zip(row["tokens"], row["pos"])))):
+    line = " ".join(map("/".join, zip(row["tokens"], row["pos"])))
+    for run in re.findall(r"(?:\S+/nr ?)+", line):
         words = run.replace("/nr", "").split()
         runs[" ".join(words)] += [len(word) for word in words] == [1, 1, 2]
 print({run: number for run, number in runs.items() if number})
