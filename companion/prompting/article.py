@@ -124,8 +124,8 @@ class Prompting(Tuning):
         ids = self.tokenizer(text, verbose=False)["input_ids"]
         masks = ids.count(self.tokenizer.mask_token_id)
         if masks != 1:
-            raise CourseError(f"the text has {masks or 'no'} mask{'s' * (masks > 1)}: end it with a "
-                              "prompt that has one, such as 'Because it was [MASK].'")
+            raise CourseError(f"the text has {masks or 'no'} mask{'s' * (masks > 1)}: end it with "
+                              "a prompt that has one, such as 'Because it was [MASK].'")
         if len(ids) > self.max_length:
             raise CourseError(f"the text has {len(ids)} tokens, the model reads {self.max_length}: "
                               "shorten the text, not the prompt")

@@ -92,7 +92,8 @@ class Tuning:
         for _ in range(epochs):
             for part in torch.randperm(len(targets)).split(size):
                 optimizer.param_groups[0]["lr"] = peak * rate(len(losses), steps, warmup)
-                batch = Encoded([encoded.ids[i] for i in part], [encoded.masks[i] for i in part], [])
+                ids, masks = [encoded.ids[i] for i in part], [encoded.masks[i] for i in part]
+                batch = Encoded(ids, masks, [])
                 loss = self._loss(self._word_logits(batch, columns), targets[part])
                 if not loss.isfinite():
                     raise CourseError("the loss is no number any more: lower the learning rate")
