@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from companion.pretraining.build import quiet
+
 
 class LiteralPrompting:
     """The article's class. Its faults have numbers, which the benchmark and the chapter use.
@@ -21,8 +23,9 @@ class LiteralPrompting:
     """
 
     def __init__(self, model: str | Path, tokenizer: str | Path | None = None):
-        # float32 is named here because transformers 5 would keep the fp16 of a file.
-        self.model = AutoModelForMaskedLM.from_pretrained(model, dtype=torch.float32)
+        with quiet():  # no progress bar
+            # float32 is named because transformers 5 would keep the fp16 of a file.
+            self.model = AutoModelForMaskedLM.from_pretrained(model, dtype=torch.float32)
         self.tokenizer = AutoTokenizer.from_pretrained(model)
 
     def prompt_pred(self, text: str) -> list[tuple[str, torch.Tensor]]:
