@@ -194,20 +194,20 @@ def tuned(way: str, seed: int, held) -> dict:
     return {"accuracy": float((answers == held["label"]).mean()), "good": float(answers.mean())}
 
 
-WAYS = ("before", "repaired", "literal", "literal, labels turned", "4: a step after each",
-        "5: rate 1e-3", *FAULTS)
+MAIN_WAYS = ("before", "repaired", "literal", "literal, labels turned")
+ONE_FAULT = ("4: a step after each", "5: rate 1e-3", *FAULTS)
 
 
 def tuning(known: dict, seconds: float) -> dict:
     ForeignTokenizer.foreign = checkpoints.load(FOREIGN)[1]
     held, began = chosen("test", "rotten_tomatoes", "article").select(range(HELD)), time.time()
-    for seed in SEEDS:
-        for way in WAYS:
-            if str(seed) in known.get(way, {}) or time.time() - began > seconds:
-                continue
-            known.setdefault(way, {})[str(seed)] = tuned(way, seed, held)
-            print(seed, way, known[way][str(seed)], round(time.time() - began), flush=True)
-            save({"tuning": known})
+    plan = [(seed, way) for ways in (MAIN_WAYS, ONE_FAULT) for seed in SEEDS for way in ways]
+    for seed, way in plan:
+        if str(seed) in known.get(way, {}) or time.time() - began > seconds:
+            continue
+        known.setdefault(way, {})[str(seed)] = tuned(way, seed, held)
+        print(seed, way, known[way][str(seed)], round(time.time() - began), flush=True)
+        save({"tuning": known})
     return {"tuning": known}
 
 
