@@ -282,3 +282,253 @@ def one_pass(weight, inputs, targets, size: int, rate: float) -> torch.Tensor:
 # %%
 check("article-steps", one_pass)
 
+# %% [markdown]
+# ## Why a sum of logits is no score
+#
+# The [softmax](../book/glossary.md#softmax) turns the logits $z_i$ into probabilities:
+#
+# $$p_i = \frac{e^{z_i}}{\sum_j e^{z_j}}.$$
+#
+# Add the same number $c$ to all logits. The factor $e^c$ stands above and below and cancels, so no probability changes. A logit therefore has no fixed zero. Only differences of logits mean something.
+#
+# The article compares $\sum_{i \in A} z_i$ with $\sum_{i \in B} z_i$. After the shift the first has grown by $|A|\,c$, the second by $|B|\,c$. When the lists differ in length, the comparison depends on $c$, which means nothing.
+#
+# The repaired class compares the mean probabilities,
+#
+# $$\log\frac{\frac{1}{|A|}\sum_{i \in A} e^{z_i}}{\frac{1}{|B|}\sum_{i \in B} e^{z_i}}.$$
+#
+# This number is the [log-odds](../book/glossary.md#log-odds) of the two lists. Here $c$ cancels again. You wrote this in exercise 1.
+#
+# So there is a test which finds the fault without knowing the right answer: *shift all logits, and ask whether the answer changes.*
+
+# %%
+def moves_with_a_shift(prompting, lists, shift: float = 3.0) -> bool:
+    """Whether an answer changes when the same number is added to all logits."""
+    text, bias = f"{PRAISE} Because it was [MASK].", prompting.model.cls.predictions.decoder.bias
+    before = prompting.compute_tokens_prob(text, *lists)
+    with torch.no_grad():
+        bias += shift
+        after = prompting.compute_tokens_prob(text, *lists)
+        bias -= shift
+    return not torch.allclose(before, after, atol=1e-3)
+
+
+repaired = Prompting(model=CHECKPOINT)
+for name in ("two against two", "two against three"):
+    print(f"{name}: article {moves_with_a_shift(article, LISTS[name])}, "
+          f"repaired {moves_with_a_shift(repaired, LISTS[name])}")
+
+# %% [markdown]
+# With two words on either side the article passes the test, because $c$ is added twice on both sides. A test with one pair of lists would not have found the fault. With two against three it fails.
+#
+# ## The repaired class
+#
+# `companion.prompting.Prompting` has the names and the return shapes of the article. You can put it in the place of the old class.
+
+# %%
+for text in (PRAISE, BLAME):
+    ranked = repaired.prompt_pred(f"{text} Because it was [MASK].")
+    pair = repaired.compute_tokens_prob(f"{text} Because it was [MASK].",
+                                        *LISTS["two against three"])
+    print(f"{len(ranked):,} tokens, the best: {[token for token, _ in ranked[:3]]}; "
+          f"first list {pair[0].item():.2f}")
+total = sum(score.item() for _, score in ranked)
+assert abs(total - 1) < 1e-4 and abs(pair.sum().item() - 1) < 1e-6
+assert len(repaired.scores_dict) == len(ranked)
+
+# %% [markdown]
+# `prompt_pred` now gives probabilities, and their sum is 1. The blame is found. After the praise the two lists come out close to each other: this is the doubt of the model itself, and no repair of the code removes it.
+#
+# What the class cannot use, it refuses in one line. This is what happens to the article's own spelling mistake, and to some other inputs:
+
+# %%
+text = f"{PRAISE} Because it was [MASK]."
+ATTEMPTS = {
+    "a spelling mistake": lambda: repaired.compute_tokens_prob(text, ["amazin"], ["bad"]),
+    "no mask": lambda: repaired.prompt_pred(PRAISE),
+    "two masks": lambda: repaired.prompt_pred(f"{text} It is [MASK]."),
+    "a label that is no label": lambda: repaired.fine_tune([PRAISE], [2]),
+    "two sentences, one label": lambda: repaired.fine_tune([PRAISE, BLAME], [1]),
+}
+for name, attempt in ATTEMPTS.items():
+    try:
+        attempt()
+    except CourseError as problem:
+        print(f"{name}: {problem}")
+
+# %% [markdown]
+# ## One thousand reviews
+#
+# Two sentences prove nothing. The next cells read the committed result of `benchmarks/article_faults.py`. It asked both classes about 1,000 reviews of the [test splits](../book/glossary.md#test-set), half of them from Rotten Tomatoes, half from IMDB. A hash of the review's id chose them, so nobody picked.
+# A long review lost its beginning, so that it fits into 128 tokens together with the prompt. The prompt was never cut.
+
+# %%
+result = json.loads(Path("../benchmarks/results/article_faults.json").read_text())
+texts = result["texts"]
+labels = np.array([int(digit) for digit in texts["labels"]])
+assert texts["count"] == len(labels) == 1000 and result["setting"]["length"] == 128
+print(f"{texts['count']:,} reviews, {labels.mean():.0%} of them positive; shortened:",
+      *(f"{name} {count}" for name, count in texts["shortened"].items()))
+
+# %% [markdown]
+# The exact lists of the article are not known to this course. So the benchmark used five pairs of lists of its kind, which were fixed before the test reviews were read. Where the article's spellings `amazin` and `awfull` stand, the repaired class got `amazing` and `awful`: it refuses the others.
+
+# %%
+lines = []
+for name, call in result["calls"].items():
+    literal_way, right_way = (call["ways"][way]["accuracy"] for way in ("literal", "repaired"))
+    lines.append([name, f"{literal_way:.3f}", f"{right_way:.3f}",
+                  f"{100 * (right_way - literal_way):+.1f}"])
+print(table(["lists", "article", "repaired", "points"], lines))
+
+# %% [markdown]
+# @@CALLS
+#
+# ### Is the difference real?
+#
+# Both classes read the same texts. So you can look at each text alone: was one class right where the other was wrong? The difference in accuracy is the mean of these 1,000 numbers, each of which is 1, 0 or −1.
+#
+# How much could it change with other reviews? The [bootstrap](../book/glossary.md#bootstrap) answers with the reviews at hand. Draw 1,000 of them with replacement, take the mean difference, and do this thousands of times. The middle 95 % of the results are an [interval](../book/glossary.md#confidence-interval).
+
+# %%
+def bootstrap(gaps: np.ndarray, draws: int = 10_000) -> tuple[float, float]:
+    """The middle 95 % of the means of resampled gaps."""
+    picks = np.random.default_rng(0).integers(0, len(gaps), (draws, len(gaps)))
+    low, high = np.percentile(gaps[picks].mean(1), [2.5, 97.5])
+    return low, high
+
+
+def right(call: dict, way: str) -> np.ndarray:
+    """Which texts were answered rightly: 1 or 0 for each."""
+    return np.array([int(digit) for digit in call["ways"][way]["right"]], dtype=float)
+
+
+for name, call in result["calls"].items():
+    gaps = right(call, "repaired") - right(call, "literal")
+    low, high = bootstrap(gaps)
+    print(f"{name:30} {100 * gaps.mean():+5.1f} points, from {100 * low:+.1f} to {100 * high:+.1f}")
+    assert np.isclose(low, call["repaired minus"]["literal"]["low"])
+main = result["calls"][result["main"]]["repaired minus"]["literal"]
+assert main["difference"] >= 0.03 and main["low"] > 0
+
+# %% [markdown]
+# @@INTERVALS
+#
+# ### One fault at a time
+#
+# Two faults are mixed in the last pair of lists: the sum, and the words that do not exist. To see what each one costs, put one fault at a time into the right code. This is called an [ablation](../book/glossary.md#ablation).
+
+# %%
+ways = result["calls"][result["main"]]["ways"]
+lines = [[name, f"{way['accuracy']:.3f}", f"{way['confidence']:.2f}", f"{way['loss']:.2f}"]
+         for name, way in ways.items()]
+print(table(["way", "accuracy", "confidence", "loss"], lines))
+
+# %% [markdown]
+# *Confidence* is the mean probability that the class gives to its own answer. *Loss* is the [cross-entropy](../book/glossary.md#cross-entropy) in nats. A coin that says 0.5 each time has the loss $\ln 2 \approx 0.69$.
+#
+# @@ABLATION
+#
+# The last line is not a repair of a fault but one step more. A model may prefer one list whatever the text says. The median log-odds of 400 unlabelled training reviews is taken as the border between the two answers; no label is read. This is a form of [calibration](../book/glossary.md#calibration).
+
+# %%
+for name, call in result["calls"].items():
+    gap = call["ways"]["repaired, border"]["accuracy"] - call["ways"]["repaired"]["accuracy"]
+    print(f"{name:30} border at {call['ways']['repaired, border']['border']:+.2f}: "
+          f"{100 * gap:+.1f} points")
+
+# %% [markdown]
+# @@BORDER
+#
+# ## Tuning, fault by fault
+#
+# `fine_tune` learns from sentences with labels: all weights move so that *good* becomes more probable after positive sentences and *bad* after negative ones. The article's version has eight faults.
+#
+# | number | fault | what the repaired code does |
+# | --- | --- | --- |
+# | 4 | a step after each sentence | one step for each batch |
+# | 5 | AdamW with 1e-3 | 5e-5, with [warm-up](../book/glossary.md#warm-up), then falling to zero |
+# | 6 | no `zero_grad` | gradients are cleared before each step |
+# | 7 | no `[CLS]` and `[SEP]` | the rows of pretraining |
+# | 8 | a softmax before the loss | the loss gets logits |
+# | 9 | label 0 means good | label 1 means good, as in the data sets |
+# | 10 | trained with "Since it was", asked with "Because it was" | `predict` asks with the prompt of the training |
+# | 11 | the tokenizer is a global variable | it belongs to the object |
+#
+# Fault 1 is that the argument `tokenizer` is ignored. Faults 2 and 3 are those of the word lists.
+#
+# The benchmark took 16 training reviews of each class from Rotten Tomatoes, tuned, and asked 300 of the test reviews. It did so with five [seeds](../book/glossary.md#seed), and each seed chose other reviews. First the whole classes:
+
+# %%
+tuning = result["tuning"]
+SEEDS = ("13", "21", "42", "87", "100")
+assert result["setting"]["shots"] == 16 and result["setting"]["held"] == 300
+
+
+def over_seeds(way: str) -> tuple[float, float]:
+    """Mean accuracy over the seeds, and its standard deviation."""
+    found = [tuning[way][seed]["accuracy"] for seed in SEEDS]
+    return float(np.mean(found)), float(np.std(found, ddof=1))
+
+
+MAIN = ("before", "literal", "literal, labels turned", "repaired")
+lines = [[way, *(f"{tuning[way][seed]['accuracy']:.2f}" for seed in SEEDS),
+          "{:.3f} ({:.3f})".format(*over_seeds(way))] for way in MAIN]
+print(table(["way", *SEEDS, "mean (deviation)"], lines))
+
+# %% [markdown]
+# @@MAINWAYS
+#
+# Now each fault alone in the repaired code:
+
+# %%
+FAULTS = [way for way in tuning if way[0].isdigit()]
+lines = [[way, *("{:.3f} ({:.3f})".format(*over_seeds(way)).split()),
+          f"{100 * (over_seeds(way)[0] - over_seeds('repaired')[0]):+.1f}"] for way in FAULTS]
+print(table(["fault put in", "mean", "(deviation)", "points"], lines))
+bars({"repaired": over_seeds("repaired")[0], **{way: over_seeds(way)[0] for way in FAULTS}},
+     x="accuracy, mean of five seeds")
+
+# %% [markdown]
+# @@FAULTS
+#
+# ## A small run of your own
+#
+# The same call, live: eight reviews of each class, three epochs. The losses are returned, one for each step, so you can look at what happened.
+
+# %%
+train = movie_reviews(collection="rotten_tomatoes")["train"]
+classes = [[text for text, label in zip(train["text"][:100], train["label"][:100]) if label == c]
+           for c in (0, 1)]
+sentences = classes[0][:8] + classes[1][:8]
+losses = repaired.fine_tune(sentences, [0] * 8 + [1] * 8, epochs=6, batch_size=8, seed=13)
+print(len(losses), "steps; the last loss is below the first:", losses[-1] < losses[0])
+print("its own sentences, right:", sum(np.array(repaired.predict(sentences)) == [0] * 8 + [1] * 8),
+      "of", len(sentences))
+print("asked with:", repaired.prompt, repaired.goodToken, repaired.badToken)
+
+# %% [markdown]
+# Right answers on the sentences it was tuned on say little. That is why the tables above use other reviews.
+#
+# ## Where the repaired code fails
+#
+# Clean code does not make the model understand. Here are four sentences for the zero-shot question, before any tuning.
+
+# %%
+fresh = Prompting(model=CHECKPOINT)
+HARD = ("This film is not good.", "This film is not bad at all.",
+        "I expected a masterpiece and got a lecture.", "I laughed and I cried.")
+for text in HARD:
+    pair = fresh.compute_tokens_prob(f"{text} Because it was [MASK].", *LISTS["two against two"])
+    print(f"{pair[0].item():.2f}  {text}")
+
+# %% [markdown]
+# @@HARD
+#
+# ## Take-away
+#
+# - A logit has no fixed zero. Compare probabilities, or differences of logits, and never sums over lists of different lengths.
+# - A fault that raises no error needs a test of its own. Good tests say what must *not* change: the answer under a shift, the loss at positions that do not count, the gradient when a sentence comes again.
+# - Refuse what you cannot use. A word that silently counts as 0 is worse than an error.
+# - Measure a repair on the same texts, with an interval, and measure each part of it alone. Some faults cost much, some nothing that can be seen.
+# - @@TAKE

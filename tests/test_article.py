@@ -212,8 +212,14 @@ def test_words_that_cannot_be_label_words(asked, lists, message):
 
 
 def test_a_misspelled_word_gets_the_right_one_named(asked):
-    with pytest.raises(CourseError, match="amazing"):
+    with pytest.raises(CourseError, match="amazing") as caught:
         asked.compute_tokens_prob(ASKED, ["amazin"], ["bad"])
+    assert "several_tokens" not in str(caught.value)  # an option that this class does not have
+
+
+def test_one_word_may_stand_without_a_list(asked):
+    assert torch.equal(asked.compute_tokens_prob(ASKED, "good", ["bad", "awful"]),
+                       asked.compute_tokens_prob(ASKED, ["good"], ["bad", "awful"]))
 
 
 @pytest.mark.parametrize(("texts", "message"), [([], "no texts"), ("a film", "one text")])

@@ -14,11 +14,11 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from companion import checkpoints
 from companion.errors import CourseError
-from companion.prompting.article_tuning import Tuning
+from companion.prompting.article_tuning import Tuning, word_ids
 from companion.prompting.batching import batches, pad
 from companion.prompting.projection import longest, word_logits
 from companion.prompting.template import Encoded
-from companion.prompting.verbalizer import Verbalizer, log_sum
+from companion.prompting.verbalizer import log_sum
 
 
 class Prompting(Tuning):
@@ -96,11 +96,12 @@ class Prompting(Tuning):
 
         The numbers behind ``compute_tokens_prob``, for many texts. Shape (texts,), float32.
         """
-        verbalizer = Verbalizer({"token_list1": token_list1, "token_list2": token_list2})
-        tokens = torch.tensor(verbalizer.tokens(self.tokenizer))[:, 0]
+        one, two = ([words] if isinstance(words, str) else list(words)
+                    for words in (token_list1, token_list2))
+        tokens = word_ids({"token_list1": one, "token_list2": two}, self.tokenizer)
         # Logits do: what turns them into log-probabilities is the same for both lists.
         logits = self._word_logits(self._encoded(texts), tokens)
-        first, second = logits.split([len(words) for words in verbalizer.words.values()], -1)
+        first, second = logits.tensor_split([len(one)], -1)
         return self._together(first) - self._together(second)
 
     @staticmethod

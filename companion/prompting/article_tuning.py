@@ -6,15 +6,16 @@ loss is the cross-entropy over the label words' logits at the mask.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.pretraining.loop import rate
 from companion.prompting.template import Encoded, Template
-from companion.prompting.verbalizer import Verbalizer
+from companion.prompting.verbalizer import Label, Verbalizer
 
 
 class Tuning:
@@ -111,7 +112,7 @@ class Tuning:
 
     def _columns(self, good: str, bad: str) -> torch.Tensor:
         """Ids of the words for the labels 0 and 1."""
-        return torch.tensor(Verbalizer({0: [bad], 1: [good]}).tokens(self.tokenizer))[:, 0]
+        return word_ids({0: [bad], 1: [good]}, self.tokenizer)
 
     def _targets(self, labels: Sequence[int]) -> torch.Tensor:
         labels = list(labels)
@@ -133,6 +134,16 @@ class Tuning:
                               f"the model reads: shorten it, or give max_length={limit} to cut it")
         self.truncated = encoded.truncated
         return encoded
+
+
+def word_ids(words: Mapping[Label, Sequence[str]],
+             tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """The ids of label words of one token each, list after list: (words,)."""
+    try:
+        tokens = Verbalizer(words).tokens(tokenizer)
+    except CourseError as problem:  # its last advice is for `PromptClassifier` only
+        raise CourseError(str(problem).removesuffix(", or allow several_tokens=True")) from None
+    return torch.tensor(tokens)[:, 0]
 
 
 def _refuse_settings(epochs, batch_size, learning_rate, warmup) -> None:
