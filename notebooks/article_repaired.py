@@ -302,7 +302,7 @@ check("article-steps", one_pass)
 # So there is a test which finds the fault without knowing the right answer: *shift all logits, and ask whether the answer changes.*
 
 # %%
-def moves_with_a_shift(prompting, lists, shift: float = 3.0) -> bool:
+def moves_with_a_shift(prompting, lists, shift: float = -9.0) -> bool:
     """Whether an answer changes when the same number is added to all logits."""
     text, bias = f"{PRAISE} Because it was [MASK].", prompting.model.cls.predictions.decoder.bias
     before = prompting.compute_tokens_prob(text, *lists)
@@ -380,9 +380,12 @@ for name, call in result["calls"].items():
     lines.append([name, f"{literal_way:.3f}", f"{right_way:.3f}",
                   f"{100 * (right_way - literal_way):+.1f}"])
 print(table(["lists", "article", "repaired", "points"], lines))
+answers = np.array([int(r) for r in call["ways"]["literal"]["right"]]) == labels
+print(f"article, last lists: answers 'good' {answers.mean():.1%} of the time")
+assert answers.mean() < 0.01
 
 # %% [markdown]
-# @@CALLS
+# Read the table from the top. With two words on either side, both classes are about equally good: the sums are equally long. With two against three the article is no better than a coin. It says *bad* nearly every time, because three logits add up to more than two.
 #
 # ### Is the difference real?
 #
@@ -403,16 +406,23 @@ def right(call: dict, way: str) -> np.ndarray:
     return np.array([int(digit) for digit in call["ways"][way]["right"]], dtype=float)
 
 
+print("difference, and the middle 95 % of the resampled differences")
 for name, call in result["calls"].items():
     gaps = right(call, "repaired") - right(call, "literal")
     low, high = bootstrap(gaps)
     print(f"{name:30} {100 * gaps.mean():+5.1f} points, from {100 * low:+.1f} to {100 * high:+.1f}")
     assert np.isclose(low, call["repaired minus"]["literal"]["low"])
-main = result["calls"][result["main"]]["repaired minus"]["literal"]
-assert main["difference"] >= 0.03 and main["low"] > 0
+    assert (low > 0.15) == ("two against three" in name) and (low < 0) == (
+        name in ("two against two", "three against three, misspelt"))
+main = result["calls"][result["main"]]["repaired minus"]
+assert 100 * main["literal"]["difference"] > 20 and main["literal"]["low"] > 0.03
 
 # %% [markdown]
-# @@INTERVALS
+# With two words against three the gain is far above 0 in the whole interval. With three correct words on either side it is small, but its interval lies above 0 as well.
+
+In the other two cases the interval holds 0: no difference can be seen. In one of them each list has two words. In the other each list has three words and one of them is misspelt, so again two real words are compared with two. The faults hide each other there.
+
+So the honest sentence is: *the repair gains more than 20 points when the lists differ in length, and little or nothing when they do not.*
 #
 # ### One fault at a time
 #
@@ -423,22 +433,27 @@ ways = result["calls"][result["main"]]["ways"]
 lines = [[name, f"{way['accuracy']:.3f}", f"{way['confidence']:.2f}", f"{way['loss']:.2f}"]
          for name, way in ways.items()]
 print(table(["way", "accuracy", "confidence", "loss"], lines))
+assert main["fault 2 alone"]["low"] > 0.15 and main["fault 3 alone"]["low"] < 0
+assert ways["fault 2 alone"]["loss"] > 4 * np.log(2)
 
 # %% [markdown]
 # *Confidence* is the mean probability that the class gives to its own answer. *Loss* is the [cross-entropy](../book/glossary.md#cross-entropy) in nats. A coin that says 0.5 each time has the loss $\ln 2 \approx 0.69$.
 #
-# @@ABLATION
+# The sum alone (fault 2) costs all of the gain. With it the code is also sure of itself: it is wrong half of the time and gives its answers nearly all of the probability. Its loss is several times that of the coin.
+
+The missing words alone (fault 3) cost nothing that can be seen here. In a mean of probabilities, a word with the logit 0 has almost no probability. It changes little more than the number that the mean is divided by. It is a fault all the same: you would report a word that was never asked for.
 #
 # The last line is not a repair of a fault but one step more. A model may prefer one list whatever the text says. The median log-odds of 400 unlabelled training reviews is taken as the border between the two answers; no label is read. This is a form of [calibration](../book/glossary.md#calibration).
 
 # %%
 for name, call in result["calls"].items():
     gap = call["ways"]["repaired, border"]["accuracy"] - call["ways"]["repaired"]["accuracy"]
+    assert abs(gap) < 0.01
     print(f"{name:30} border at {call['ways']['repaired, border']['border']:+.2f}: "
           f"{100 * gap:+.1f} points")
 
 # %% [markdown]
-# @@BORDER
+# The border changes the accuracy by less than one point, up or down. With this prompt the model prefers neither list by much, so there is little to correct. With another prompt or other words that can be different.
 #
 # ## Tuning, fault by fault
 #
@@ -472,9 +487,9 @@ def over_seeds(way: str) -> tuple[float, float]:
 
 
 MAIN = ("before", "literal", "literal, labels turned", "repaired")
-lines = [[way, *(f"{tuning[way][seed]['accuracy']:.2f}" for seed in SEEDS),
-          "{:.3f} ({:.3f})".format(*over_seeds(way))] for way in MAIN]
-print(table(["way", *SEEDS, "mean (deviation)"], lines))
+lines = [[way, *(f"{tuning[way][seed]['accuracy']:.3f}" for seed in SEEDS),
+          *map("{:.3f}".format, over_seeds(way))] for way in MAIN]
+print(table(["way", *SEEDS, "mean", "deviation"], lines))
 
 # %% [markdown]
 # @@MAINWAYS
@@ -483,9 +498,9 @@ print(table(["way", *SEEDS, "mean (deviation)"], lines))
 
 # %%
 FAULTS = [way for way in tuning if way[0].isdigit()]
-lines = [[way, *("{:.3f} ({:.3f})".format(*over_seeds(way)).split()),
+lines = [[way, *map("{:.3f}".format, over_seeds(way)),
           f"{100 * (over_seeds(way)[0] - over_seeds('repaired')[0]):+.1f}"] for way in FAULTS]
-print(table(["fault put in", "mean", "(deviation)", "points"], lines))
+print(table(["fault put in", "mean", "deviation", "points"], lines))
 bars({"repaired": over_seeds("repaired")[0], **{way: over_seeds(way)[0] for way in FAULTS}},
      x="accuracy, mean of five seeds")
 
@@ -494,14 +509,14 @@ bars({"repaired": over_seeds("repaired")[0], **{way: over_seeds(way)[0] for way 
 #
 # ## A small run of your own
 #
-# The same call, live: eight reviews of each class, three epochs. The losses are returned, one for each step, so you can look at what happened.
+# The same call, live: eight reviews of each class. The losses are returned, one for each step, so you can look at what happened.
 
 # %%
 train = movie_reviews(collection="rotten_tomatoes")["train"]
 classes = [[text for text, label in zip(train["text"][:100], train["label"][:100]) if label == c]
            for c in (0, 1)]
 sentences = classes[0][:8] + classes[1][:8]
-losses = repaired.fine_tune(sentences, [0] * 8 + [1] * 8, epochs=6, batch_size=8, seed=13)
+losses = repaired.fine_tune(sentences, [0] * 8 + [1] * 8, batch_size=8, seed=13)
 print(len(losses), "steps; the last loss is below the first:", losses[-1] < losses[0])
 print("its own sentences, right:", sum(np.array(repaired.predict(sentences)) == [0] * 8 + [1] * 8),
       "of", len(sentences))
