@@ -5,7 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import causal, contrastive, masked, pairs, spans, tags, transformer
+from companion.exercises import (
+    causal,
+    contrastive,
+    masked,
+    pairs,
+    spans,
+    tags,
+    transformer,
+)
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
