@@ -4,7 +4,9 @@ A small set, written and labelled for the course; ``probes/entities_en.md`` is i
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from datasets import Dataset, DatasetDict, Features, Value
 
@@ -19,6 +21,19 @@ FEATURES = Features(
         "entities": [{"start": Value("int32"), "end": Value("int32"), "type": Value("string")}],
     }
 )
+
+
+class Entity(NamedTuple):
+    """A name in a text: ``text[start:end]``, and its type."""
+
+    start: int
+    end: int
+    type: str
+
+
+def entities_of(row: Mapping) -> list[Entity]:
+    """The entities of a row of ``entity_sentences`` as tuples, which can be compared."""
+    return [Entity(entity["start"], entity["end"], entity["type"]) for entity in row["entities"]]
 
 
 def entity_sentences(file: str | Path = FILE) -> DatasetDict:
