@@ -8,7 +8,7 @@ from companion.corpora.entities import Entity
 from companion.errors import CourseError
 
 # A hyphen or an apostrophe may stand inside a word (O'Brien), but 's is not part of a name.
-_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+|['’](?!s\b)[^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+|['’](?!s(?![^\W_]))[^\W_]+)*")
 FILTERS = ("all", "capitals")
 
 
