@@ -406,7 +406,7 @@ MUTANTS = [
     (candidates, "resolve", longest_first, "check_nothing_overlaps_and_nothing_is_missing"),
     (candidates, "resolve", kept_whole, "check_nothing_overlaps_and_nothing_is_missing"),
     (candidates, "runs", across_everything, "check_candidates_are_all_and_only"),
-    (candidates, "_WORD", re.compile(r"\w+"), "check_spans_are_whole_words"),
+    (candidates, "_WORD", re.compile(r"\S+"), "check_spans_are_whole_words"),
     (candidates, "_WORD", re.compile(r"[^\W_]{1,2}"), "check_spans_are_whole_words"),
     (entities, "best_margin", off_by_one, "check_the_margin_is_the_best"),
     (EntityFinder, "scores", first_types, "check_equal_to_one_pass_a_span"),
