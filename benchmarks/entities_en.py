@@ -1,10 +1,11 @@
 """Entities by prompts on the labelled English sentences, beside baselines without a model.
 
-    python benchmarks/entities_en.py [--train | --speed]
+    python benchmarks/entities_en.py [train] [test] [speed]
 
-Everything is chosen on the train part: prompt, label words, calibration, margin, and what the
-baselines do with the first word. Then the test part is read once. ``--train`` stops before
-that, ``--speed`` only times. Writes ``benchmarks/results/entities_en.json``; about two minutes.
+``train``: everything is chosen on the train part: prompt, label words, calibration, margin, and
+what the baselines do with the first word. ``test``: the test part is read with these choices,
+once. ``speed``: many spans in few forward passes beside one pass for each span. All three
+without an argument; each replaces its part of ``benchmarks/results/entities_en.json``.
 """
 
 import argparse
@@ -37,15 +38,34 @@ WORD_LISTS = {
             "ORG": ["company", "team", "group", "club", "business", "school"],
             "O": ["thing", "way", "time", "word", "day", "part"]},
 }
+PARTS = ["train", "test", "speed"]
 LONGEST = 4  # words of a span; the longest name of the train part has three
-ROUNDS, TIMED = 3, 240  # timings, of which the median counts; spans timed
+ROUNDS = 3  # timings, of which the median counts
+TIMED = {"one by one": 48, "fp32": 768, "bf16": 768}  # spans: every way gets all lengths
 
 
 def finder(model, tokenizer, prompt: str, words: str, calibrated: bool, only: str = "capitals",
-           precision: str = "fp32") -> EntityFinder:
-    classifier = PromptClassifier(model, Template(prompt), Verbalizer(WORD_LISTS[words]),
-                                  tokenizer=tokenizer, precision=precision)
+           precision: str = "fp32", kind=PromptClassifier) -> EntityFinder:
+    classifier = kind(model, Template(prompt), Verbalizer(WORD_LISTS[words]), tokenizer=tokenizer,
+                      precision=precision)
     return EntityFinder(classifier, longest=LONGEST, only=only).calibrate(calibrated)
+
+
+class Remembering(PromptClassifier):
+    """Asks a prompt once for all words of ``WORD_LISTS``; the lists then share the answers."""
+
+    answers: dict = {}
+
+    def word_scores(self, texts, content_free=False):
+        every = list(dict.fromkeys(w for own in WORD_LISTS.values() for ws in own.values()
+                                   for w in ws))
+        key = (self.template.pattern, content_free, tuple(t["span"] + t["text"] for t in texts))
+        if key not in self.answers:
+            asked = PromptClassifier(self.model, self.template, Verbalizer({w: w for w in every}),
+                                     tokenizer=self.tokenizer)
+            self.answers[key] = asked.word_scores(texts, content_free)
+        self.truncated = [0]
+        return self.answers[key][:, [every.index(word) for _, word in self.verbalizer.pairs]]
 
 
 def gold_of(part) -> list[list[Entity]]:
@@ -56,10 +76,11 @@ def choose(model, tokenizer, train) -> list[dict]:
     """Every prompt, list and calibration with its margin and F1 on the train part, best first."""
     found, gold = [], gold_of(train)
     for prompt, words, calibrated in itertools.product(PROMPTS, WORD_LISTS, (False, True)):
-        one = finder(model, tokenizer, prompt, words, calibrated)
+        one = finder(model, tokenizer, prompt, words, calibrated, kind=Remembering)
         best = one.choose_margin(train["text"], gold)
         found.append({"prompt": prompt, "words": words, "calibrated": calibrated,
                       "margin": round(one.margin, 4), "train_f1": round(best, 4)})
+        print(found[-1], flush=True)
     return sorted(found, key=lambda entry: -entry["train_f1"])
 
 
@@ -155,76 +176,74 @@ def one_by_one(model, tokenizer, one: EntityFinder, questions) -> torch.Tensor:
     return torch.stack(result)
 
 
-def timed(act) -> tuple[float, torch.Tensor]:
-    began = time.perf_counter()
-    result = act()
-    return time.perf_counter() - began, result
-
-
 def speed(model, tokenizer, texts) -> dict:
     """Spans per second of each way, in turn, and how their scores differ."""
-    ways, seconds, scores = {}, {}, {}
-    for precision in ("fp32", "bf16"):
-        one = finder(model, tokenizer, PROMPT, "three", False, "all", precision)
-        questions = one.questions(texts)
-        questions = questions[:: len(questions) // TIMED][:TIMED]  # short and long sentences
-        ways[precision] = lambda one=one: one.classifier.scores(questions)
-    ways = {"one by one": lambda: one_by_one(model, tokenizer, one, questions), **ways}
-    for act in ways.values():
-        act()  # first calls are slower
+    ask = {precision: finder(model, tokenizer, PROMPT, "three", False, "all", precision)
+           for precision in ("fp32", "bf16")}
+    every = ask["fp32"].questions(texts)
+    asked = {way: every[:: len(every) // count][:count] for way, count in TIMED.items()}
+    ways = {"one by one": lambda spans: one_by_one(model, tokenizer, ask["fp32"], spans),
+            **{name: one.classifier.scores for name, one in ask.items()}}
+    few = asked["one by one"]
+    scores = {name: way(few).log_softmax(-1) for name, way in ways.items()}  # and a warm-up
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
-        for name, act in ways.items():
-            taken, scores[name] = timed(act)
-            seconds.setdefault(name, []).append(taken)
-    rate = {name: round(len(questions) / float(np.median(s)), 1) for name, s in seconds.items()}
-    slow = scores["one by one"].log_softmax(-1)
-    return {"spans": len(questions), "spans_per_second": rate,
-            "times": {n: round(rate[n] / rate["one by one"], 2) for n in ("fp32", "bf16")},
-            "largest_difference": {n: round(float((scores[n].log_softmax(-1) - slow).abs().max()), 6)
-                                   for n in ("fp32", "bf16")},
-            "same_best_label": {n: round(float((scores[n].argmax(1) == slow.argmax(1)).float()
-                                               .mean()), 4) for n in ("fp32", "bf16")}}
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way(asked[name])
+            seconds[name].append(time.perf_counter() - began)
+    rate = {name: TIMED[name] / float(np.median(own)) for name, own in seconds.items()}
+    slow = scores.pop("one by one")
+    return {"spans": TIMED, "spans_per_second": {n: round(r, 1) for n, r in rate.items()},
+            "times": {n: round(rate[n] / rate["one by one"], 2) for n in scores},
+            "largest_difference": {n: round(float((own - slow).abs().max()), 6)
+                                   for n, own in scores.items()},
+            "same_best_label": {n: round(float((own.argmax(1) == slow.argmax(1)).float().mean()), 4)
+                                for n, own in scores.items()},
+            "machine": describe()}
 
 
-def main(arguments: argparse.Namespace) -> None:
-    model, tokenizer = checkpoints.load()
-    parts = entity_sentences()
-    train = parts["train"]
-    times = speed(model, tokenizer, train["text"])
-    print(json.dumps(times, indent=1), flush=True)
-    if arguments.speed:
-        return
+def chosen_on_train(model, tokenizer, train) -> dict:
+    """Every setting that is read on the test part, and the whole grid."""
     grid = choose(model, tokenizer, train)
-    best = grid[0]
     plain = [next(e for e in grid if e["prompt"] == PROMPT and e["words"] == "three"
                   and e["calibrated"] == calibrated) for calibrated in (False, True)]
     everything = asked_about_all(model, tokenizer, plain[1], train)
-    for entry in (*grid[:5], *plain, everything):
-        print(entry, flush=True)
-    result = {"speed": times, "grid": grid, "words": WORD_LISTS, "longest": LONGEST}
-    read = ["train"] if arguments.train else ["train", "test"]
-    for name, part in ((name, parts[name]) for name in read):
-        base = baselines(train, part)
-        one = finder(model, tokenizer, best["prompt"], best["words"], best["calibrated"])
-        asked = finder(model, tokenizer, PROMPT, "three", True)
-        raw = finder(model, tokenizer, PROMPT, "three", False)
-        result[name] = {
-            "as asked": reading(model, tokenizer, plain[0], part),
-            "as asked, calibrated": reading(model, tokenizer, plain[1], part),
-            "as asked, calibrated, all spans": reading(model, tokenizer, everything, part, "all"),
-            "chosen": reading(model, tokenizer, best, part),
-            **base, "capital runs, typed as chosen": hybrid(one, part,
-                                                            base["first word may be a name"]),
-            "types of given spans": {n: typing(f, part, base["most frequent type"]) for n, f in (
-                ("as asked", raw), ("as asked, calibrated", asked), ("chosen", one))}}
+    read = reading(model, tokenizer, everything, train, "all")
+    return {"grid": grid, "words": WORD_LISTS, "longest": LONGEST, "all spans": read,
+            "settings": {"as asked": plain[0], "as asked, calibrated": plain[1],
+                         "chosen": grid[0]}}
+
+
+def read_part(model, tokenizer, settings: dict, train, part) -> dict:
+    """Every setting and baseline on one part."""
+    base = baselines(train, part)
+    finders = {name: finder(model, tokenizer, entry["prompt"], entry["words"],
+                            entry["calibrated"]) for name, entry in settings.items()}
+    return {**{name: reading(model, tokenizer, entry, part) for name, entry in settings.items()},
+            **base, "capital runs, typed as chosen": hybrid(
+                finders["chosen"], part, base["first word may be a name"]),
+            "types of given spans": {name: typing(one, part, base["most frequent type"])
+                                     for name, one in finders.items()}}
+
+
+def main(wanted: list[str]) -> None:
+    model, tokenizer = checkpoints.load()
+    parts = entity_sentences()
+    result = json.loads(OUT.read_text(encoding="utf8")) if OUT.exists() else {}
+    for name in wanted:
+        if name == "speed":
+            result[name] = speed(model, tokenizer, parts["train"]["text"])
+        elif name == "train":
+            result["choice"] = chosen_on_train(model, tokenizer, parts["train"])
+        if name != "speed":
+            result[name] = read_part(model, tokenizer, result["choice"]["settings"],
+                                     parts["train"], parts[name])
         print(name, json.dumps(result[name], indent=1), flush=True)
-    if not arguments.train:
-        result["machine"] = describe()
         OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
 
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--train", action="store_true")
-    options.add_argument("--speed", action="store_true")
-    main(options.parse_args())
+    options.add_argument("parts", nargs="*", choices=PARTS, default=PARTS, metavar="PART")
+    main(options.parse_args().parts)
