@@ -63,6 +63,7 @@ from companion.prompting.entities import EntityFinder
 from companion.prompting.gazetteer import Gazetteer, capital_runs
 
 CHECKPOINT = "bert-mini-en"  # or any masked LM of the Hub, or a folder
+OURS = CHECKPOINT == "bert-mini-en"  # what the text says of the answers is about this one
 model, tokenizer = checkpoints.load(CHECKPOINT)
 
 # %%
@@ -79,7 +80,7 @@ answers = {name: words(f"{TEXT} {name} is a type of [MASK].")
 answers["(no text) It"] = words("It is a type of [MASK].")
 for name, five in answers.items():
     print(f"{name:13}", ", ".join(five))
-assert all(five[0] == "movie" for five in answers.values())
+assert all(five[0] == "movie" for five in answers.values()) or not OURS
 
 # %% [markdown]
 # John is a movie, Paris is a movie, and so is the university. The last line has no text and no name at all, and the answer is the same.
@@ -120,14 +121,16 @@ for calibrated in (False, True):
     best[calibrated] = [asker.labels[i] for i in shares.argmax(1)]
     rows = [[name, *(f"{p:.2f}" for p in row)] for name, row in zip(names, shares.tolist())]
     print(table(["calibrated" if calibrated else "as it is", *asker.labels], rows), "\n")
-assert best == {False: ["O", "O", "O"], True: ["ORG", "LOC", "ORG"]}
+bias = dict(zip(asker.labels, asker.bias.tolist()))
+assert best == {False: ["O", "O", "O"], True: ["ORG", "LOC", "ORG"]} or not OURS
+assert max(bias, key=bias.get) == "ORG" or not OURS
 
 # %% [markdown]
 # Without calibration, every name is "no name": the words *thing*, *way* and *time* are much more frequent in this place.
 #
 # With calibration, Paris is a place and the university an organisation. John is called an organisation, too, if only by a little. Two of three are right.
 #
-# Calibration is not the truth, only another yardstick. After *It*, a word for a person is expected more than a word for an organisation. So calibration lifts organisations most, for every name.
+# Calibration is not the truth, only another yardstick. After *It is a type of*, a word for an organisation is expected least of all. So calibration lifts organisations most, for every name.
 
 # %% [markdown]
 # ## Names that the model never saw
@@ -157,10 +160,12 @@ moved, between = np.mean(first - second), np.std(first)
 same = np.corrcoef(first, second)[0, 1]
 print(f"from one place to the other: {moved:.2f} nats; spread between names: {between:.2f}; "
       f"correlation of the two columns: {same:.2f}")
-assert 0 < moved < between / 4 and same > 0.95
+assert (abs(moved) < between / 4 and same > 0.95) or not OURS
+assert unknown[np.argmax(first)] == "Mikelo" or not OURS
+assert unknown[np.argmin(first)] == "Tarnovia" or not OURS
 
 # %% [markdown]
-# The numbers are in nats, the unit of a natural logarithm. The two columns are almost the same. It hardly matters whether a name goes or is gone to. What matters is the name itself: its letters, or rather its [tokens](../book/glossary.md#token). *Mikelo* looks like a person to the model, *Tarnovia* like a place, whatever the sentence says.
+# The numbers are in nats, the unit of a natural logarithm. The two columns are almost the same. It hardly matters whether a name goes or is gone to. What matters is the name itself: its letters, or rather its [tokens](../book/glossary.md#token). *Mikelo* is most of a person to the model, *Tarnovia* most of a place, whatever the sentence says.
 #
 # So for a name that it never saw, this model guesses from the pieces of the name, and hardly uses the context. This is the first negative result of the chapter. A larger model may read better. The test above will tell you: change `CHECKPOINT` and run it again.
 
@@ -199,7 +204,7 @@ assert len(found) == k * n - k * (k - 1) // 2
 
 # %%
 toy = [Scored(0, 3, "LOC", 0.5), Scored(0, 8, "LOC", 1.5), Scored(0, 15, "ORG", 2.0),
-       Scored(9, 15, "ORG", 0.25), Scored(19, 22, "PER", 1.0)]
+       Scored(9, 15, "ORG", 0.25), Scored(20, 23, "PER", 1.0)]
 sentence = "Oak Hill School and Ann"
 kept = resolve(toy)
 for span in kept:
@@ -226,7 +231,7 @@ print(row["text"], [(row["text"][e.start : e.end], e.type) for e in entities_of(
 gold = {name: [entities_of(row) for row in part] for name, part in sentences.items()}
 finder = EntityFinder(asker, longest=4, only="capitals").calibrate()
 best = finder.choose_margin(train["text"], gold["train"])
-print(f"margin {finder.margin:.2f} nats, F1 on the train part {best:.2f}")
+print(f"margin {finder.margin:.3f} nats, F1 on the train part {best:.2f}")
 example = finder.predict([TEXT])[0]
 print([(TEXT[e.start : e.end], e.type) for e in example])
 
@@ -251,7 +256,7 @@ capitals = entity_f1(gold["test"], [[(*span, known.frequent) for span in capital
 for name, score in (("prompt", asked), ("gazetteer", listed), ("capitals", capitals)):
     print(f"{name:10} precision {score['precision']:.2f}  recall {score['recall']:.2f}  "
           f"F1 {score['f1']:.2f}")
-assert listed["f1"] < 0.1 and asked["f1"] < capitals["f1"]
+assert listed["f1"] < 0.1 and (asked["f1"] < capitals["f1"] or not OURS)
 
 # %% [markdown]
 # The gazetteer fails, because the test part has other names. But the prompt does not beat the second rule, which calls every name a place.
@@ -271,7 +276,7 @@ print(table(["test part", "F1", "95 % interval"], rows))
 chosen = result["choice"]["settings"]["chosen"]
 print("\nchosen:", chosen["prompt"], "with the words of", chosen["words"], "and calibration,",
       "F1 on train", round(chosen["train_f1"], 2))
-if CHECKPOINT == "bert-mini-en":
+if OURS:
     assert abs(on_test["as asked, calibrated"]["f1"] - asked["f1"]) < 0.02
 assert on_test["chosen"]["interval"][0] < on_test["capital runs"]["f1"]
 assert chosen["calibrated"] and chosen["train_f1"] > on_test["chosen"]["f1"] + 0.05
@@ -297,7 +302,9 @@ print("finding: ", {name: round(f1, 2) for name, f1 in find.items()})
 print("typing:  ", {name: round(entry["prompt"], 2) for name, entry in given.items()},
       f"always {known.frequent}: {frequent:.2f}")
 assert find["chosen"] < find["capital runs"]
-assert all(entry["prompt"] > frequent + 0.1 for entry in given.values())
+assert all(entry["prompt"] > max(0.5, frequent + 0.1) for entry in given.values())
+both = on_test["capital runs, typed as chosen"]
+assert both["interval"][0] < on_test["capital runs"]["f1"] < both["f1"]
 
 # %% [markdown]
 # Now the picture is clear.
@@ -305,7 +312,7 @@ assert all(entry["prompt"] > frequent + 0.1 for entry in given.values())
 # - **Typing works to a degree.** When the span is given, the prompt names the right type for more than half of the entities, and clearly more often than a rule that always says the most frequent type.
 # - **Finding does not work.** A rule about capital letters finds the spans better than the model's lead over `O`. Nothing in the question asks *whether* something is a name. *Thing*, *way* and *time* are not the opposite of a name.
 #
-# So the best row of the table above combines both: capitals find, the prompt types.
+# So the best row of the table above combines both: capitals find, the prompt types. But it is better than capitals alone by less than chance could do.
 #
 # Without the capitals, nothing is left. The benchmark also asked about every span of the train part:
 
@@ -332,7 +339,7 @@ for text, right, mine in zip(test["text"], gold["test"], predicted):
         print(text, f"\n   right: {named(text, right)}\n   found: {named(text, mine)}")
 
 # %% [markdown]
-# You see the three kinds of mistake: a word that is no name but has a capital (the first word of a sentence), a right span with a wrong type, and a name cut into pieces or joined with its neighbour.
+# You see three kinds of mistake: a word that has a capital and is no name (the first word of a sentence, a day), a right span with a wrong type, and a name cut into pieces.
 
 # %% [markdown]
 # ## What it costs
@@ -368,7 +375,8 @@ questions = EntityFinder(asker, only="all").questions(train["text"])[::8]
 began = time.perf_counter()
 together = asker.scores(questions, calibrated=False).log_softmax(1)
 fast = len(questions) / (time.perf_counter() - began)
-ids = [tokenizer.convert_tokens_to_ids(own) for own in WORDS.values()]
+ids = [[tokenizer(" " + word, add_special_tokens=False)["input_ids"][-1] for word in own]
+       for own in WORDS.values()]
 began, alone, slow_ones = time.perf_counter(), [], questions[::8]
 for question in slow_ones:
     inputs = tokenizer(asker.template.fill(question), return_tensors="pt")
