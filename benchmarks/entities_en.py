@@ -41,7 +41,7 @@ WORD_LISTS = {
 PARTS = ["train", "test", "speed"]
 LONGEST = 4  # words of a span; the longest name of the train part has three
 ROUNDS = 3  # timings, of which the median counts
-TIMED = {"one by one": 48, "fp32": 768, "bf16": 768}  # spans: every way gets all lengths
+TIMED = {"one by one": 32, "fp32": 512, "bf16": 512}  # spans: every way gets all lengths
 
 
 def finder(model, tokenizer, prompt: str, words: str, calibrated: bool, only: str = "capitals",
