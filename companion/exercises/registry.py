@@ -11,6 +11,7 @@ from companion.exercises import (
     contrastive,
     masked,
     pairs,
+    prompts,
     spans,
     transformer,
 )
@@ -24,6 +25,7 @@ CHAPTERS = {
     "causal_lm": causal,
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
+    "prompts": prompts,
     "article_repaired": article,
 }
 _BY_ID: dict[str, Exercise] = {
