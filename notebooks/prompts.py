@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # From masked words to prompts
+# # From MLM to prompts
 #
 # A [masked language model](../book/glossary.md#masked-language-modelling) fills gaps. Nobody has told it what a good or a bad review is.
 # In this chapter you ask it in its own way: you put a gap after the review and look at the words it would write there.
@@ -43,7 +43,6 @@ if importlib.util.find_spec("companion") is None:
 # Take a text and put a short sentence with a gap after it. The sentence is the [prompt](../book/glossary.md#prompt).
 
 # %%
-import itertools
 import tempfile
 from pathlib import Path
 
@@ -164,7 +163,7 @@ at_mask = logits[encoded.masks[0][0]]
 whole = at_mask.log_softmax(-1)[[token for token, in words.tokens(tokenizer)]]
 few = classifier.word_scores([text])[0]
 print(f"{logits.numel():,} scores of the whole model, {len(few)} of the classifier")
-print("differences:", (few - whole).round(decimals=2).tolist())
+print("differences:", " ".join(f"{number:.2f}" for number in few - whole))
 assert torch.allclose(few - few[0], whole - whole[0], atol=1e-4)
 
 # %% [markdown]
@@ -192,8 +191,7 @@ texts, labels = sentences("validation", 300)
 lengths = [len(row) for row in template.encode(tokenizer, texts, 512).ids]
 padded = {}
 for name, order in {"as they come": lengths, "sorted": sorted(lengths)}.items():
-    groups = itertools.batched(order, 25) if hasattr(itertools, "batched") else [
-        order[at : at + 25] for at in range(0, len(order), 25)]
+    groups = [order[at : at + 25] for at in range(0, len(order), 25)]
     padded[name] = 1 - sum(lengths) / sum(max(group) * len(group) for group in groups)
     print(f"{name}: {padded[name]:.0%} of the positions are padding")
 assert padded["sorted"] < 0.1 < padded["as they come"]

@@ -11,10 +11,10 @@
 # ---
 
 # %% [markdown]
-# # Solutions: from masked words to prompts
+# # Solutions: from MLM to prompts
 #
 # These are solutions of the exercises in the chapter
-# [From masked words to prompts](prompts.ipynb).
+# [From MLM to prompts](prompts.ipynb).
 # Try each exercise there before you read on.
 # Yours may look different: if the check shows ✓, it is right too.
 

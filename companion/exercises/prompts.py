@@ -1,4 +1,4 @@
-"""The exercises of the chapter "From masked words to prompts"."""
+"""The exercises of the chapter "From MLM to prompts"."""
 
 from __future__ import annotations
 

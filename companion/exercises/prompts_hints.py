@@ -1,4 +1,4 @@
-"""Hints for the mistakes that are recognised in "From masked words to prompts".
+"""Hints for the mistakes that are recognised in "From MLM to prompts".
 
 Every function gets a case and a wrong answer that already has the right kind and shape. It
 returns one hint, or None. A mistake is recognised by its result, never by reading the code.

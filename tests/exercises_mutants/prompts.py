@@ -1,4 +1,4 @@
-"""Answers to the exercises of "From masked words to prompts", as learners write them.
+"""Answers to the exercises of "From MLM to prompts", as learners write them.
 
 What the tables hold is said in `answer_tables.py`.
 """
