@@ -68,4 +68,7 @@ def pair(family: str):
     torch.manual_seed(1)
     model = tiny.model(family, len(tokenizer), initializer_range=0.3, layers=2,
                        pad_token_id=tokenizer.pad_token_id)
+    for name, values in model.named_parameters():
+        if name.endswith("bias"):  # zero after the start, so that nobody would miss them
+            torch.nn.init.normal_(values, std=0.5)
     return model, tokenizer
