@@ -148,7 +148,8 @@ def reading(model, tokenizer, entry: dict, part, only: str = "capitals") -> dict
     one = finder(model, tokenizer, entry["prompt"], entry["words"], entry["calibrated"], only)
     one.margin = entry["margin"]
     passes = []
-    hook = model.base_model.register_forward_hook(lambda *_: passes.append(1))
+    embeddings = model.get_input_embeddings()  # they run once in each pass
+    hook = embeddings.register_forward_hook(lambda *_: passes.append(1))
     predicted = one.predict(part["text"])
     hook.remove()
     return {**entry, "only": only, **scored(gold_of(part), predicted),

@@ -346,13 +346,13 @@ for text, right, mine in zip(test["text"], gold["test"], predicted):
 #
 # Every candidate is a question, and every question is a whole text with a sentence behind it. A tagger, as in Part III, reads a text once.
 #
-# The questions of all texts go into a few large [batches](../book/glossary.md#batch), sorted by length, and only the label words get a score. Count the forward passes of the encoder with a hook, a function that PyTorch calls at each pass.
+# The questions of all texts go into a few large [batches](../book/glossary.md#batch), sorted by length, and only the label words get a score. Count the forward passes with a hook, a function that PyTorch calls whenever a layer runs. The first layer, the embeddings, runs once in each pass.
 
 # %%
 def passes(act) -> int:
-    """How often the encoder runs while `act` is called."""
+    """How often the model runs while `act` is called."""
     count = []
-    hook = model.base_model.register_forward_hook(lambda *_: count.append(1))
+    hook = model.get_input_embeddings().register_forward_hook(lambda *_: count.append(1))
     act()
     hook.remove()
     return len(count)

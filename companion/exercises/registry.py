@@ -5,7 +5,17 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import causal, contrastive, entities, masked, pairs, spans, transformer
+from companion.exercises import (
+    article,
+    causal,
+    contrastive,
+    entities,
+    masked,
+    pairs,
+    prompts,
+    spans,
+    transformer,
+)
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
@@ -16,6 +26,8 @@ CHAPTERS = {
     "causal_lm": causal,
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
+    "prompts": prompts,
+    "article_repaired": article,
     "zero_shot_ner": entities,
 }
 _BY_ID: dict[str, Exercise] = {
