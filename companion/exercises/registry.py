@@ -8,6 +8,7 @@ from companion.errors import CourseError
 from companion.exercises import (
     causal,
     contrastive,
+    entities,
     masked,
     pairs,
     spans,
@@ -24,6 +25,7 @@ CHAPTERS = {
     "causal_lm": causal,
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
+    "zero_shot_ner": entities,
     "chinese_ner_data": tags,
 }
 _BY_ID: dict[str, Exercise] = {
