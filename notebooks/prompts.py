@@ -250,7 +250,7 @@ assert accuracy["contextual"] < accuracy["prior"]
 
 # %%
 for name in ("none", "contextual", "median"):
-    classifier.calibrate(name, unlabelled if name == "median" else None)
+    classifier.bias = biases[name]  # as classifier.calibrate(name, ...) would set it
     p = classifier.predict_proba([text, other])[:, 0].tolist()
     print(f"{name:10}  pos {p[0]:.2f} {text}   pos {p[1]:.2f} {other}")
 
@@ -280,7 +280,7 @@ for (label, word), score in zip(long.pairs, longer.word_scores([text])[0].tolist
 # A prompt reads words that occur together in its training text. Does it also read *not*?
 
 # %%
-classifier.calibrate("median", unlabelled)
+classifier.bias = biases["median"]
 pairs = [("The film is good.", "The film is not good."),
          ("The film is bad.", "The film is not bad.")]
 shares = {}
