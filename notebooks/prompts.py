@@ -233,13 +233,13 @@ for name, bias in biases.items():
     accuracy[name] = (predicted == truth).float().mean().item()
     rows.append([name, f"{accuracy[name]:.2f}", f"{(predicted == 0).float().mean().item():.2f}"])
 print("share of pos in truth:", f"{(truth == 0).float().mean().item():.2f}")
-table(["calibration", "accuracy", "share called pos"], rows)
+print(table(["calibration", "accuracy", "share called pos"], rows))
 
 # %%
-bars(accuracy, "accuracy")
 print({name: round(value, 2) for name, value in accuracy.items()})
 assert accuracy["median"] > accuracy["none"] > 0.5
 assert accuracy["contextual"] < accuracy["prior"]
+bars(accuracy, "accuracy")
 
 # %% [markdown]
 # Without calibration most sentences are called negative. Contextual calibration goes too far to the other side: what the model does with an empty text is only a rough guide to what it does with a sentence. The methods that look at unlabelled sentences find the better border here.
@@ -250,7 +250,7 @@ assert accuracy["contextual"] < accuracy["prior"]
 
 # %%
 for name in ("none", "contextual", "median"):
-    classifier.calibrate(name, unlabelled if name == "median" else None)
+    classifier.bias = biases[name]  # as classifier.calibrate(name, ...) would set it
     p = classifier.predict_proba([text, other])[:, 0].tolist()
     print(f"{name:10}  pos {p[0]:.2f} {text}   pos {p[1]:.2f} {other}")
 
@@ -280,7 +280,7 @@ for (label, word), score in zip(long.pairs, longer.word_scores([text])[0].tolist
 # A prompt reads words that occur together in its training text. Does it also read *not*?
 
 # %%
-classifier.calibrate("median", unlabelled)
+classifier.bias = biases["median"]
 pairs = [("The film is good.", "The film is not good."),
          ("The film is bad.", "The film is not bad.")]
 shares = {}
@@ -325,8 +325,6 @@ with tempfile.TemporaryDirectory() as folder:
 # - Cut the text, never the template, and count what you cut.
 # - A model has favourites. Calibration moves the border without labels; check it on more than one example.
 # - Negation is hard for this method.
-#
-# The chapter [The article, reproduced and repaired](article_repaired.ipynb) shows what happens when these steps are done almost right.
 #
 # ## Exercises
 #

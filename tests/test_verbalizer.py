@@ -48,7 +48,8 @@ def test_aggregation(first, second, seed):
     scores = torch.randn(5, first + second, generator=torch.Generator().manual_seed(seed))
     parts = scores[:, :first], scores[:, first:]
     ways = {"logsumexp": lambda part: part.exp().sum(1).log(),
-            "mean": lambda part: part.sum(1) / part.shape[1], "max": lambda part: part.max(1).values}
+            "mean": lambda part: part.sum(1) / part.shape[1],
+            "max": lambda part: part.max(1).values}
     for name, way in ways.items():
         found = Verbalizer(words, name).aggregate(scores)
         torch.testing.assert_close(found, torch.stack([way(part) for part in parts], 1))

@@ -75,6 +75,9 @@ class PromptClassifier(Predictor):
             ``"auto"``: bf16 where it is fast.
         tokens: the most tokens of a batch, padding included.
 
+    Attributes:
+        bias: what ``scores`` adds to each label, shape (labels,); ``calibrate`` sets it.
+
     Raises:
         CourseError: words that the tokenizer does not know, a number of masks that does not
             fit them, a model in training mode or without a masked-LM head.
