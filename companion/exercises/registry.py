@@ -11,6 +11,7 @@ from companion.exercises import (
     entities,
     masked,
     pairs,
+    prompts,
     spans,
     tags,
     transformer,
@@ -25,6 +26,7 @@ CHAPTERS = {
     "causal_lm": causal,
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
+    "prompts": prompts,
     "zero_shot_ner": entities,
     "chinese_ner_data": tags,
 }
