@@ -522,7 +522,7 @@ bars({way: over_seeds(way, THREE)[0] for way in ("repaired", *FAULTS)},
      x="accuracy, mean of three seeds")
 
 # %% [markdown]
-# Four faults cost accuracy with each of the three seeds. Labels the wrong way round (9) cost most, then gradients that are never cleared (6) and steps that are too large (5). A foreign tokenizer (11) leaves little of what could be learned: the ids mean other words.
+# Four faults cost accuracy with each of the three seeds. Labels the wrong way round (9) cost most, then steps that are too large (5) and gradients that are never cleared (6). A foreign tokenizer (11) leaves little of what could be learned: the ids mean other words.
 
 The other four (4, 7, 8, 10) show no effect here. Their mean differences are below two points, in both directions, and three seeds and 300 reviews cannot tell such differences from chance. Do not conclude that they are harmless. The second softmax, for example, takes the gradient away just where the model is sure and wrong, which sixteen examples a class seldom show.
 #
