@@ -480,9 +480,9 @@ SEEDS = ("13", "21", "42", "87", "100")
 assert result["setting"]["shots"] == 16 and result["setting"]["held"] == 300
 
 
-def over_seeds(way: str) -> tuple[float, float]:
+def over_seeds(way: str, seeds=SEEDS) -> tuple[float, float]:
     """Mean accuracy over the seeds, and its standard deviation."""
-    found = [tuning[way][seed]["accuracy"] for seed in SEEDS]
+    found = [tuning[way][seed]["accuracy"] for seed in seeds]
     return float(np.mean(found)), float(np.std(found, ddof=1))
 
 
@@ -490,22 +490,41 @@ MAIN = ("before", "literal", "literal, labels turned", "repaired")
 lines = [[way, *(f"{tuning[way][seed]['accuracy']:.3f}" for seed in SEEDS),
           *map("{:.3f}".format, over_seeds(way))] for way in MAIN]
 print(table(["way", *SEEDS, "mean", "deviation"], lines))
+one_sided = [tuning[way][seed]["good"] in (0, 1) for way in MAIN[1:3] for seed in SEEDS]
+print("literal runs that give one and the same answer to every review:", sum(one_sided),
+      "of", len(one_sided))
+for seed in SEEDS:
+    worse, start, better = (tuning[way][seed]["accuracy"] for way in
+                            ("literal", "before", "repaired"))
+    assert worse < start < better
 
 # %% [markdown]
-# @@MAINWAYS
+# The line *before* is the model as it is. It needs no training reviews, so it is the same for every seed.
+
+The article's `fine_tune` makes the model worse with every seed. Most of its runs end in a model that gives one answer to everything. One might think that only the meaning of the labels is wrong. So the third line gives it the labels turned round, as it wants them. That does not help.
+
+The repaired `fine_tune` is better than the untuned model with every seed. The gain is small: sixteen examples of each class are few.
 #
-# Now each fault alone in the repaired code:
+# Now each fault alone in the repaired code, with the first three of the seeds. The column *points* is the mean difference to the repaired class with the same seed; beside it stand the lowest and the highest of the three differences.
 
 # %%
 FAULTS = [way for way in tuning if way[0].isdigit()]
-lines = [[way, *map("{:.3f}".format, over_seeds(way)),
-          f"{100 * (over_seeds(way)[0] - over_seeds('repaired')[0]):+.1f}"] for way in FAULTS]
-print(table(["fault put in", "mean", "deviation", "points"], lines))
-bars({"repaired": over_seeds("repaired")[0], **{way: over_seeds(way)[0] for way in FAULTS}},
-     x="accuracy, mean of five seeds")
+THREE = SEEDS[:3]
+gaps = {way: np.array([tuning[way][seed]["accuracy"] - tuning["repaired"][seed]["accuracy"]
+                       for seed in THREE]) for way in FAULTS}
+lines = [[way, f"{over_seeds(way, THREE)[0]:.3f}", f"{100 * gap.mean():+.1f}",
+          f"{100 * gap.min():+.1f}", f"{100 * gap.max():+.1f}"] for way, gap in gaps.items()]
+print(table(["fault put in", "accuracy", "points", "lowest", "highest"], lines))
+costly = [way for way, gap in gaps.items() if gap.max() < 0]
+assert [way.split(":")[0] for way in costly] == ["5", "6", "9", "11"]
+assert all(abs(gap.mean()) < 0.02 for way, gap in gaps.items() if way not in costly)
+bars({way: over_seeds(way, THREE)[0] for way in ("repaired", *FAULTS)},
+     x="accuracy, mean of three seeds")
 
 # %% [markdown]
-# @@FAULTS
+# Four faults cost accuracy with each of the three seeds. Labels the wrong way round (9) cost most, then steps that are too large (5) and gradients that are never cleared (6). A foreign tokenizer (11) leaves little of what could be learned: the ids mean other words.
+
+The other four (4, 7, 8, 10) show no effect here. Their mean differences are below two points, in both directions, and three seeds and 300 reviews cannot tell such differences from chance. Do not conclude that they are harmless. The second softmax, for example, takes the gradient away just where the model is sure and wrong, which sixteen examples a class seldom show.
 #
 # ## A small run of your own
 #
@@ -533,12 +552,16 @@ print("asked with:", repaired.prompt, repaired.goodToken, repaired.badToken)
 fresh = Prompting(model=CHECKPOINT)
 HARD = ("This film is not good.", "This film is not bad at all.",
         "I expected a masterpiece and got a lecture.", "I laughed and I cried.")
-for text in HARD:
-    pair = fresh.compute_tokens_prob(f"{text} Because it was [MASK].", *LISTS["two against two"])
-    print(f"{pair[0].item():.2f}  {text}")
+hard = [fresh.compute_tokens_prob(f"{text} Because it was [MASK].", *LISTS["two against two"])[0]
+        for text in HARD]
+for text, share in zip(HARD, hard):
+    print(f"{share.item():.2f}  {text}")
+assert hard[0] > 0.5 > hard[1] and hard[3] < 0.5
 
 # %% [markdown]
-# @@HARD
+# The number is the share of the good words. The first two are the wrong way round: the model sees *good* and *bad* and pays little attention to *not*. For the third, which is blame without a word of blame, it cannot decide. And whoever laughed and cried at a film mostly means praise.
+
+The accuracy on real reviews, about seven in ten, has the same reason. It is the limit of this small model with one prompt and a handful of words, not of the code.
 #
 # ## Take-away
 #
@@ -546,4 +569,4 @@ for text in HARD:
 # - A fault that raises no error needs a test of its own. Good tests say what must *not* change: the answer under a shift, the loss at positions that do not count, the gradient when a sentence comes again.
 # - Refuse what you cannot use. A word that silently counts as 0 is worse than an error.
 # - Measure a repair on the same texts, with an interval, and measure each part of it alone. Some faults cost much, some nothing that can be seen.
-# - @@TAKE
+# - A model that answers everything alike has learned nothing, even when its training raises no error. Look at the answers, not only at the accuracy.
