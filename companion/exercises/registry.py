@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from companion.errors import CourseError
 from companion.exercises import (
+    article,
     causal,
     contrastive,
     entities,
@@ -27,6 +28,7 @@ CHAPTERS = {
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
     "prompts": prompts,
+    "article_repaired": article,
     "zero_shot_ner": entities,
     "chinese_ner_data": tags,
 }
