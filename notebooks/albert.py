@@ -435,7 +435,7 @@ curves({name: (at, losses) for name, losses in live.items()}, x="step",
 
 # %%
 folder = checkpoints.folder("albert-mini-zh")
-model, tokenizer = checkpoints.load("albert-mini-zh")  # or a folder, or an ALBERT of the Hub
+model, tokenizer = checkpoints.load("albert-mini-zh")
 c = model.config
 print(f"{c.num_hidden_layers} layers, {c.num_hidden_groups} group, {c.hidden_size} wide, "
       f"embeddings {c.embedding_size} wide, {c.vocab_size:,} characters")
