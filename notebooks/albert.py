@@ -476,11 +476,16 @@ for name, order in measured["order"].items():
     print(f"{name:17} {order['pairs']} pairs: model {order['accuracy']:.2f} ± {spread:.2f}, "
           f"characters alone {order['characters']:.2f}, "
           f"chance inside the interval: {abs(order['accuracy'] - 0.5) < spread}")
+    assert order["accuracy"] < order["characters"]
+    assert (abs(order["accuracy"] - 0.5) < spread) == (name == "without openings")
 
 # %% [markdown]
-# The number behind ± is half the width of a 95 % [confidence interval](../book/glossary.md#confidence-interval). Ask three things of each line. Is chance outside the interval? Is the model better than characters alone? And what is left of it without openings?
+# The number behind ± is half the width of a 95 % [confidence interval](../book/glossary.md#confidence-interval). The result is a negative one, and it is worth reading slowly.
 #
-# Where chance lies inside, this model shows no sign of having learned the order of sentences, although it was asked in every step and although it did learn to fill gaps. ALBERT's authors saw sentence order being learned, with models and text very many times larger. A loss that is part of a sum can stay where it began while the sum falls. So log each part by itself.
+# - With openings the model is better than chance. But a bag of characters is clearly better than the model: the first sentence of an article about a town looks like a first sentence.
+# - Without openings, chance lies inside the interval. The model shows no sign of having learned how one stretch of text leads to the next. The characters still tell a little.
+#
+# The model was asked about order in every step that held a pair, and it did learn to fill gaps. ALBERT's authors saw the order of sentences being learned, with models and text very many times larger. A loss that is part of a sum can stay where it began while the sum falls. So log each part by itself.
 #
 # ## Ten gaps
 #
