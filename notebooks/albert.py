@@ -482,7 +482,7 @@ for name, order in measured["order"].items():
 # %% [markdown]
 # The number behind ± is half the width of a 95 % [confidence interval](../book/glossary.md#confidence-interval). The result is a negative one, and it is worth reading slowly.
 #
-# - With openings the model is better than chance. But a bag of characters is clearly better than the model: the first sentence of an article about a town looks like a first sentence.
+# - With openings the model is better than chance. But a bag of characters, which learned from four fifths of these pairs and was asked about the rest, is clearly better than the model: the first sentence of an article about a town looks like a first sentence.
 # - Without openings, chance lies inside the interval. The model shows no sign of having learned how one stretch of text leads to the next. The characters still tell a little.
 #
 # The model was asked about order in every step that held a pair, and it did learn to fill gaps. ALBERT's authors saw the order of sentences being learned, with models and text very many times larger. A loss that is part of a sum can stay where it began while the sum falls. So log each part by itself.
