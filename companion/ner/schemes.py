@@ -1,0 +1,142 @@
+"""Tag schemes: entities as one tag for each unit (character or token), and back.
+
+``IO`` marks the units inside an entity; two neighbours of one type become one, so its round
+trip is exact only where they do not touch. ``BIO`` (IOB2; Ramshaw and Marcus, 1995; Tjong
+Kim Sang and Veenstra, 1999) begins each entity with ``B-``. ``BIOES`` also marks the last
+unit (``E-``) and an entity of one unit (``S-``).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from companion.errors import CourseError
+from companion.ner.spans import Entity, in_order
+
+OUTSIDE = "O"
+SCHEMES = {"IO": "I", "BIO": "BI", "BIOES": "BIES"}
+# What a place says about its unit: does an entity begin here, does one end here? In BIO and
+# IO the end is not marked: the next tag decides.
+_BEGINS = {"B", "S"}
+_ENDS = {"E", "S"}
+_NOTHING = (OUTSIDE, None)  # the place and the type of an outside unit
+
+
+class Transitions(NamedTuple):
+    """What may stand where, as boolean arrays; ``n`` labels.
+
+    ``start`` (n,): may stand first. ``between`` (n, n): row, then column. ``end`` (n,): may
+    stand last.
+    """
+
+    start: np.ndarray
+    between: np.ndarray
+    end: np.ndarray
+
+
+def labels(types: Iterable[str], scheme: str = "BIO") -> list[str]:
+    """All tags of a scheme: ``O`` first, then those of each type, types in the given order."""
+    kinds = [types] if isinstance(types, str) else list(dict.fromkeys(types))
+    if not kinds or not all(kinds):
+        raise CourseError("there is no entity type, or one without a name: give at least one")
+    return [OUTSIDE] + [f"{place}-{kind}" for kind in kinds for place in _places(scheme)]
+
+
+def to_tags(entities: Iterable[Entity], length: int, scheme: str = "BIO") -> list[str]:
+    """One tag for each of ``length`` units; the entities' offsets count these units.
+
+    Raises:
+        CourseError: an entity that is empty, outside, or overlaps another; unknown scheme.
+    """
+    _places(scheme)
+    tags = [OUTSIDE] * length
+    for e in in_order(entities, length):
+        tags[e.start : e.end] = [f"I-{e.type}"] * (e.end - e.start)
+        if scheme != "IO":
+            tags[e.start] = f"B-{e.type}"
+        if scheme == "BIOES":
+            tags[e.end - 1] = f"{'S' if e.end - e.start == 1 else 'E'}-{e.type}"
+    return tags
+
+
+def from_tags(tags: Sequence[str], scheme: str = "BIO", repair: bool = True) -> list[Entity]:
+    """The entities of a tag sequence, in order.
+
+    An illegal sequence is repaired as the scorer of CoNLL-2000 does it (conlleval): a unit
+    that is inside an entity of type X begins one unless the unit before belongs to an open
+    entity of type X; and an entity ends where the next unit does not continue it. So no
+    tagged unit is lost: ``O I-PER`` is one person, ``B-PER I-LOC`` a person and a place.
+
+    Args:
+        repair: without it only what is legal counts: an entity must begin with ``B-`` or
+            ``S-``, and in BIOES end with ``E-`` or ``S-``; other tagged units are dropped.
+            This is what seqeval's ``mode="strict"`` counts.
+
+    Raises:
+        CourseError: a tag that the scheme does not have.
+    """
+    places = _places(scheme)
+    parts = [_split(tag, places) for tag in tags]
+    before, after = [_NOTHING, *parts[:-1]], [*parts[1:], _NOTHING]
+    starts = [i for i, part in enumerate(parts) if part[1] and not _joined(before[i], part)]
+    ends = [i + 1 for i, part in enumerate(parts) if part[1] and not _joined(part, after[i])]
+    return [
+        Entity(start, end, parts[start][1])
+        for start, end in zip(starts, ends)
+        if repair or _complete(parts[start][0], parts[end - 1][0], scheme)
+    ]
+
+
+def _joined(part, following) -> bool:
+    """Whether two neighbours belong to one entity."""
+    (place, kind), (next_place, next_kind) = part, following
+    return kind == next_kind and place not in _ENDS and next_place not in _BEGINS
+
+
+def _complete(first: str, last: str, scheme: str) -> bool:
+    return scheme == "IO" or (first in _BEGINS and (scheme == "BIO" or last in _ENDS))
+
+
+def legal(names: Sequence[str], scheme: str = "BIO") -> Transitions:
+    """Which tags may stand first, after one another, and last.
+
+    Args:
+        names: the labels, in the order of the model's columns (see `labels`).
+    """
+    rule = [[may_follow(a, b, scheme) for b in names] for a in names]
+    return Transitions(
+        np.array([may_follow(None, b, scheme) for b in names], bool),
+        np.array(rule, bool).reshape(len(names), len(names)),
+        np.array([may_follow(a, None, scheme) for a in names], bool),
+    )
+
+
+def may_follow(before: str | None, after: str | None, scheme: str = "BIO") -> bool:
+    """Whether tag ``after`` may follow tag ``before``; None stands for the edge of the text."""
+    places = _places(scheme)
+    place, kind = _split(before or OUTSIDE, places)
+    next_place, next_kind = _split(after or OUTSIDE, places)
+    if scheme == "IO":
+        return True
+    continues = next_place in {"I", "E"}
+    if scheme == "BIO":
+        return not continues or kind == next_kind
+    is_open = place in {"B", "I"}
+    return (continues and kind == next_kind) if is_open else not continues
+
+
+def _places(scheme: str) -> str:
+    if scheme not in SCHEMES:
+        raise CourseError(f"there is no tag scheme {scheme!r}: use {', '.join(SCHEMES)}")
+    return SCHEMES[scheme]
+
+
+def _split(tag: str, places: str) -> tuple[str, str | None]:
+    if tag == OUTSIDE:
+        return _NOTHING
+    place, dash, kind = tag.partition("-")
+    if not (dash and kind and len(place) == 1 and place in places):
+        raise CourseError(f"{tag!r} is no tag of this scheme: use O or one of "
+                          f"{', '.join(p + '-TYPE' for p in places)}")
+    return place, kind
