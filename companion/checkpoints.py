@@ -48,7 +48,7 @@ def kind_of(name: str) -> str:
     """
     config = json.loads((folder(name) / "config.json").read_text(encoding="utf8"))
     trained = config["architectures"][0]
-    if trained.endswith("ForMaskedLM"):
+    if trained.endswith(("ForMaskedLM", "ForPreTraining")):
         return "masked"
     if trained.endswith("ForTokenClassification"):
         return "tagger"

@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 from tokenizers import (
+    Regex,
     Tokenizer,
     decoders,
     models,
@@ -115,6 +116,38 @@ def train_bpe(
     )
 
 
+def train_characters(
+    texts: Iterable[str], vocab_size: int, max_length: int = 512
+) -> PreTrainedTokenizerFast:
+    """A tokenizer whose tokens are single characters, in BERT's form.
+
+    Chinese models read characters (Devlin et al., 2019, released such a vocabulary). Here Latin
+    letters and digits are single tokens too, so that token i of a text without spaces is its
+    character i. Letters become small. White space is no token.
+
+    Args:
+        texts: the training texts; at least one must not be empty.
+        vocab_size: the largest number of entries: the five special tokens, then the most
+            frequent characters. All others become ``[UNK]``.
+    """
+    if vocab_size <= len(SPECIAL):
+        raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
+    normaliser = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=False)
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normaliser.normalize_str(text))
+    # Ties are broken by the character, so that the order of the texts decides nothing.
+    known = sorted((c for c in counts if not c.isspace()), key=lambda c: (-counts[c], c))
+    if not known:
+        raise CourseError("the texts to train the vocabulary on are empty: give some text")
+    entries = [*SPECIAL.values(), *known][:vocab_size]
+    backend = Tokenizer(models.WordLevel({t: i for i, t in enumerate(entries)}, unk_token="[UNK]"))
+    backend.normalizer = normaliser
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex("."), "isolated")])
+    return bert_tokenizer(backend, max_length)
+
+
 def _wordpiece(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
     backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
@@ -194,13 +227,20 @@ def pack(
     Returns:
         Array of shape (rows, length), uint16 while the vocabulary allows it.
     """
+    return pack_ids(encode(tokenizer, texts), tokenizer, length)
+
+
+def pack_ids(
+    texts: Iterable[list[int]], tokenizer: PreTrainedTokenizerBase, length: int = 128
+) -> np.ndarray:
+    """The same as ``pack`` for texts that are token ids already."""
     if length < 3:
         raise CourseError(f"length is {length}: a row needs room for [CLS], a token and [SEP]")
     if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
         raise CourseError("this tokenizer has no [CLS] or no [SEP]: use one of a masked LM")
     kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
     parts = []
-    for ids in encode(tokenizer, texts):
+    for ids in texts:
         if ids:
             parts.append(np.array([*ids, tokenizer.sep_token_id], kind))
     flat = np.concatenate(parts) if parts else np.zeros(0, kind)

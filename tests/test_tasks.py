@@ -15,6 +15,10 @@ from companion.pretraining.tasks import TASKS
 from companion.tokenization import train_bpe, train_wordpiece
 
 
+# Their model's own loss is the one that is logged; "masked_order" has two heads and tests of its own.
+ONE_HEAD = [name for name in TASKS if name != "masked_order"]
+
+
 def begun(objective: str):
     """Recipe, model and rows of a tiny run, without its loop."""
     recipe = tiny_runs.recipe(objective=objective)
@@ -30,7 +34,7 @@ def test_every_objective_of_a_recipe_is_known():
     assert set(TASKS) == set(OBJECTIVES)
 
 
-@pytest.mark.parametrize("objective", TASKS)
+@pytest.mark.parametrize("objective", ONE_HEAD)
 def test_the_loss_is_that_of_transformers(objective):
     recipe, task, model, tokenizer, rows = begun(objective)
     batch = task.collator(recipe, tokenizer)(rows[:8], 3)
@@ -41,7 +45,7 @@ def test_the_loss_is_that_of_transformers(objective):
     assert abs(nn.functional.cross_entropy(logits, targets) - theirs) < 1e-5
 
 
-@pytest.mark.parametrize("objective", TASKS)
+@pytest.mark.parametrize("objective", ONE_HEAD)
 def test_the_evaluation_is_the_mean_over_all_positions(objective):
     recipe, task, model, tokenizer, rows = begun(objective)
     judge = task.judge(recipe, tokenizer)

@@ -27,7 +27,7 @@ _LIST_NUMBER = re.compile(r"\W*\d+")
 def split_sentences(text: str, language: str = "en") -> list[str]:
     """The sentences of a text, in order, with single spaces inside.
 
-    The rule for English. A sentence ends after ``.``, ``!``, ``?`` or ``…`` (one or several,
+    The rule for English (the one for Chinese is simpler: see ``_chinese``). A sentence ends after ``.``, ``!``, ``?`` or ``…`` (one or several,
     and the closing quotes and brackets behind them) when
 
     - white space follows, and then a capital letter or a digit, perhaps behind an opening
@@ -42,7 +42,7 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
 
     Args:
         text: any text; without a letter or digit it gives at most one sentence.
-        language: ``"en"``, the only rule so far.
+        language: ``"en"`` or ``"zh"``.
 
     Returns:
         Sentences, none empty. Joined, they are the text, except for white space.
@@ -115,4 +115,17 @@ def _continues(before: str, marks: str, text: str, place: int) -> bool:
             or (word != "I" and _INITIALS.fullmatch(word) is not None))
 
 
-RULES: dict[str, Callable[[str], list[str]]] = {"en": _english}
+_CHINESE_END = re.compile(r"[。！？!?…]+[”’』」》）)\]]*")
+
+
+def _chinese(text: str) -> list[str]:
+    """A sentence ends after 。！？ or …, and the closing quotes and brackets behind them.
+    A full stop in Latin script does not count: it stands in numbers and abbreviations."""
+    pieces, start = [], 0
+    for end in _CHINESE_END.finditer(text):
+        pieces.append(text[start : end.end()])
+        start = end.end()
+    return [*pieces, text[start:]]
+
+
+RULES: dict[str, Callable[[str], list[str]]] = {"en": _english, "zh": _chinese}

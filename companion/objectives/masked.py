@@ -129,13 +129,17 @@ def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
     """Encoder and masked-LM head of a Hugging Face model (BERT, ALBERT, RoBERTa families)."""
     # The name of the class, because models of other objectives have a ``cls`` or an
     # ``lm_head`` too: next-sentence prediction, causal language models.
-    if not any(kind.__name__.endswith("ForMaskedLM") for kind in type(model).__mro__):
+    ends = ("ForMaskedLM", "ForPreTraining")
+    if not any(kind.__name__.endswith(ends) for kind in type(model).__mro__):
         raise CourseError(
             f"{type(model).__name__} has no masked-LM head: load it with AutoModelForMaskedLM"
         )
     for name in ("cls", "lm_head", "predictions"):
         if hasattr(model, name):
-            return model.base_model, getattr(model, name)
+            head = getattr(model, name)
+            # BertForPreTraining has the head for pairs and the one for words side by side.
+            words = head.predictions if hasattr(head, "seq_relationship") else head
+            return model.base_model, words
     raise CourseError(f"the head of {type(model).__name__} is of another form: use a model of the "
                       "BERT, ALBERT or RoBERTa family")
 

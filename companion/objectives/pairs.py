@@ -339,11 +339,16 @@ def pair_logits(model: nn.Module, **inputs: torch.Tensor) -> torch.Tensor:
     Computed from the pooled ``[CLS]`` alone: of a model with a masked-LM head as well, that
     head is not run.
     """
+    return pair_head(model)(model.base_model(**inputs).pooler_output)
+
+
+def pair_head(model: nn.Module) -> nn.Module:
+    """What turns the pooled ``[CLS]``, (batch, hidden), into the two scores, (batch, 2)."""
     names = [kind.__name__ for kind in type(model).__mro__ if kind.__name__ in HEADS]
     if not names:
         raise CourseError(f"{type(model).__name__} has no head for pairs: use one of "
                           + ", ".join(HEADS))
-    return attrgetter(HEADS[names[0]])(model)(model.base_model(**inputs).pooler_output)
+    return attrgetter(HEADS[names[0]])(model)
 
 
 def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -15,8 +15,14 @@ from transformers.utils import logging
 from companion.errors import CourseError
 from companion.pretraining import state, text
 from companion.pretraining.recipe import Recipe
+from companion.pretraining.start import head_start
 from companion.pretraining.tasks import TASKS
-from companion.tokenization import cut_vocabulary, train_bpe, train_wordpiece
+from companion.tokenization import (
+    cut_vocabulary,
+    train_bpe,
+    train_characters,
+    train_wordpiece,
+)
 
 VALIDATION_ROWS = 512
 
@@ -88,8 +94,7 @@ def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
     state.write_text(into / "text.json", json.dumps([asdict(s) for s in report], indent=1) + "\n")
     task, pack = TASKS[recipe.objective], TASKS[recipe.objective].pack
     if not recipe.model.start:
-        train = {"wordpiece": train_wordpiece, "bpe": train_bpe}[recipe.model.tokenizer]
-        tokenizer = train(texts, recipe.model.vocabulary, recipe.model.lowercase)
+        tokenizer = _fresh_tokenizer(recipe, texts)
     else:
         tokenizer = AutoTokenizer.from_pretrained(start_folder(recipe.model.start))
         if recipe.model.vocabulary:
@@ -106,6 +111,14 @@ def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
     np.save(into / "validation.npy", held[at])
     say(f"packed {len(rows):,} rows of {recipe.text.row_length} ({rows.size:,} tokens), "
         f"vocabulary {len(tokenizer):,}")
+
+
+def _fresh_tokenizer(recipe: Recipe, texts: list[str]) -> PreTrainedTokenizerBase:
+    m = recipe.model
+    if m.tokenizer == "characters":
+        return train_characters(texts, m.vocabulary)
+    train = {"wordpiece": train_wordpiece, "bpe": train_bpe}[m.tokenizer]
+    return train(texts, m.vocabulary, m.lowercase)
 
 
 def attention() -> str:
@@ -135,6 +148,8 @@ def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]
     if not m.start:
         config = _fresh_config(recipe, material)
         fresh = auto.from_config(config, attn_implementation=attention())
+        if m.head_start:
+            head_start(fresh, material.train, material.counts, recipe.seed)
         return fresh, {name for name, _ in fresh.named_parameters()}
     with quiet():
         begun, report = auto.from_pretrained(

@@ -95,14 +95,20 @@ def evaluate(model: nn.Module, collator: Collator, rows: np.ndarray, size: int =
     mode = model.training
     model.eval()
     total = right = count = 0.0
+    also = {name: [0.0, 0] for name in task.also}
     for number, start in enumerate(range(0, len(rows), size)):
         batch = {k: v.to(device) for k, v in collator(rows[start : start + size], number).items()}
         logits, targets = task.predictions(model, batch)
         total += nn.functional.cross_entropy(logits.float(), targets, reduction="sum").item()
         right += (logits.argmax(-1) == targets).sum().item()
         count += len(targets)
+        for name, predict in task.also.items():
+            logits, targets = predict(model, batch)
+            also[name][0] += (logits.argmax(-1) == targets).sum().item()
+            also[name][1] += len(targets)
     model.train(mode)
-    return {"loss": total / count, "accuracy": right / count, "positions": int(count)}
+    return {"loss": total / count, "accuracy": right / count, "positions": int(count),
+            **{f"{name}_accuracy": right / max(1, asked) for name, (right, asked) in also.items()}}
 
 
 class Log:
@@ -282,8 +288,9 @@ class _Run:
             with self.accelerator.autocast():
                 result = evaluate(self.model, self.validation, self.material.validation,
                                   device=self.accelerator.device, task=self.task)
-            self.log.write(self.step, event="validation", loss=round(result["loss"], 4),
-                           accuracy=round(result["accuracy"], 4), positions=result["positions"])
+            positions = result.pop("positions")
+            self.log.write(self.step, event="validation", positions=positions,
+                           **{name: round(value, 4) for name, value in result.items()})
         self.accelerator.wait_for_everyone()
 
     def save(self) -> None:

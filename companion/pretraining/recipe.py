@@ -8,7 +8,7 @@ from typing import Any
 from companion.errors import CourseError
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
-OBJECTIVES = ("masked", "causal", "spans")
+OBJECTIVES = ("masked", "masked_order", "causal", "spans")
 
 
 @dataclass
@@ -33,13 +33,15 @@ class Model:
     kind: str = "bert"
     config: dict[str, Any] = field(default_factory=dict)
     vocabulary: int = 0  # entries to train or to keep; 0 keeps all of the start model's
-    tokenizer: str = "wordpiece"  # of a fresh vocabulary: "wordpiece", or "bpe" (byte-level)
+    # Of a fresh vocabulary: "wordpiece", "bpe" (byte-level) or "characters".
+    tokenizer: str = "wordpiece"
     lowercase: bool = True
+    head_start: bool = False  # see companion.pretraining.start
 
 
 @dataclass
 class Masking:
-    """Arguments of ``companion.objectives.masked.MaskedLM``."""
+    """Arguments of ``companion.objectives.masked.MaskedLM``, for "masked_order" too."""
 
     share: float = 0.15
     hidden: float = 0.8
@@ -156,7 +158,10 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
         "[text] row_length must be at least 3": text.row_length >= 3,
         "[model] vocabulary must be above 5 for a fresh model":
             model.vocabulary > 5 or (bool(model.start) and model.vocabulary >= 0),
-        "[model] tokenizer must be wordpiece or bpe": model.tokenizer in ("wordpiece", "bpe"),
+        "[model] tokenizer must be wordpiece, bpe or characters":
+            model.tokenizer in ("wordpiece", "bpe", "characters"),
+        "[model] head_start is for a fresh model: remove it or start":
+            not (model.head_start and model.start),
         "[masking] share must be between 0 and 1": 0 < m.share < 1,
         "[spans] share must be between 0 and 1": 0 < spans.share < 1,
         "[spans] mean must be at least 1, and longer for a large share":

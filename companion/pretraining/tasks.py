@@ -5,14 +5,14 @@ log, resuming) is the same for all of them, so that objectives can be compared.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from companion.objectives import causal, masked, spans
+from companion.objectives import causal, masked, masked_order, spans
 from companion.pretraining.recipe import Recipe
 from companion.tokenization import pack
 
@@ -35,6 +35,7 @@ class Task:
         loss: model and batch -> scalar tensor.
         predictions: model and batch -> logits (positions, vocabulary) and targets (positions,)
             of the positions that count.
+        also: further predictions of the kind, by name; validation logs their accuracy.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Task:
     judge: Callable[[Recipe, PreTrainedTokenizerBase], Collator]
     loss: Callable[[nn.Module, Batch], torch.Tensor]
     predictions: Callable[[nn.Module, Batch], tuple[torch.Tensor, torch.Tensor]]
+    also: dict[str, Callable] = field(default_factory=dict)
 
 
 def _masked_predictions(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,6 +90,14 @@ TASKS = {
         collator=lambda r, t: masked.MaskedLM(t, seed=r.seed, **vars(r.masking)),
         judge=lambda r, t: masked.MaskedLM(t, share=0.15, seed=r.seed),
         loss=masked.loss, predictions=_masked_predictions),
+    "masked_order": Task(
+        model="AutoModelForPreTraining", kinds="albert or bert",
+        prepare=lambda tokenizer, recipe: tokenizer, pack=masked_order.pack_pairs,
+        collator=lambda r, t: masked_order.MaskedOrder(t, seed=r.seed, **vars(r.masking)),
+        judge=lambda r, t: masked_order.MaskedOrder(t, share=0.15, seed=r.seed),
+        loss=masked_order.loss,
+        predictions=lambda model, batch: masked_order.predictions(model, batch)["masked"],
+        also={"order": lambda model, batch: masked_order.predictions(model, batch)["order"]}),
     "causal": Task(
         model="AutoModelForCausalLM", kinds="gpt2", prepare=_with_end, pack=causal.pack,
         collator=lambda r, t: causal.CausalLM(t, isolate=r.causal.isolate),

@@ -1,7 +1,7 @@
 """The text of a recipe: training splits and files, without what the tests will ask.
 
-A document is removed when it shares 13 consecutive words with any validation or test
-text of the corpora that the recipe names (the rule of the GPT-3 paper, Brown et al., 2020, section 4,
+A document is removed when it shares 13 consecutive words (of a character vocabulary: 13
+characters) with any validation or test text of the corpora that the recipe names (the rule of the GPT-3 paper, Brown et al., 2020, section 4,
 with whole documents removed).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from companion import corpora
-from companion.corpora.splits import words
+from companion.corpora.splits import characters, words
 from companion.errors import CourseError
 from companion.pretraining.recipe import Recipe
 
@@ -58,7 +58,7 @@ class Source:
 
     def line(self) -> str:
         return (f"{self.name}: {self.documents:,} texts ({self.characters:,} characters), "
-                f"{self.removed:,} removed for 13 shared words")
+                f"{self.removed:,} removed for sharing a run of 13")
 
 
 def _corpus(name: str):
@@ -98,8 +98,10 @@ def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], l
             raise CourseError(f"the --text folder has no file {name}: add it or edit the recipe")
     loaded = {name: _corpus(name) for name in recipe.text.corpora}
     validation = [t for data in loaded.values() for t in data["validation"]["text"]]
-    held = Held(t for data in loaded.values() for s in ("validation", "test")
-                for t in data[s]["text"])
+    # Chinese has no spaces: 13 characters in a row take the place of 13 words.
+    units = characters if recipe.model.tokenizer == "characters" else words
+    held = Held((t for data in loaded.values() for s in ("validation", "test")
+                 for t in data[s]["text"]), units=units)
     sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
     sources += [(name, _share(_lines(Path(folder) / name), share, recipe.seed))
                 for name, share in recipe.text.files.items()]

@@ -1,0 +1,70 @@
+"""Calibration: one number per label that is added to its scores.
+
+A model prefers some words whatever the text says. None of these methods needs a label.
+All work on scores of shape (texts, labels), which are log-probabilities up to a constant.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from companion.errors import CourseError
+
+CONTENT_FREE = ("N/A", "", "[MASK]")
+
+
+def contextual(scores: torch.Tensor) -> torch.Tensor:
+    """From scores of content-free inputs (Zhao et al., 2021, section 5). Shape (labels,).
+
+    With this bias added, the mean probability of the labels without content is uniform (with
+    several inputs: the biased mean is).
+    """
+    return -_checked(scores).softmax(-1).mean(0).log()
+
+
+def prior_matching(scores: torch.Tensor, prior: Sequence[float] | None = None,
+                   steps: int = 10_000) -> torch.Tensor:
+    """The bias with which the *mean probability* of each label is ``prior``. Shape (labels,).
+
+    From scores of unlabelled texts (Liusie et al., 2023). The mean of the bias is 0.
+    """
+    scores = _checked(scores).double()
+    target = shares(prior, scores.shape[1]).log()
+    bias = torch.zeros(scores.shape[1], dtype=torch.float64)
+    for _ in range(steps):
+        step = target - (scores + bias).log_softmax(-1).exp().mean(0).log()
+        bias += step
+        if step.abs().max() < 1e-9:
+            break
+    return (bias - bias.mean()).float()
+
+
+def median(scores: torch.Tensor, prior: Sequence[float] | None = None) -> torch.Tensor:
+    """For two labels, the bias with which the *share of texts* given each label is ``prior``.
+
+    With equal shares the border is the median of the difference of the scores.
+    """
+    scores = _checked(scores)
+    if scores.shape[1] != 2:
+        raise CourseError(f"the median needs two labels, not {scores.shape[1]}: calibrate with "
+                          '"prior"')
+    border = torch.quantile(scores[:, 1] - scores[:, 0], shares(prior, 2)[0].float())
+    return torch.stack([border / 2, -border / 2])
+
+
+def shares(prior: Sequence[float] | None, labels: int) -> torch.Tensor:
+    """The prior as a tensor (labels,), float64; uniform if it is None."""
+    if prior is None:
+        return torch.full((labels,), 1 / labels, dtype=torch.float64)
+    found = torch.as_tensor(prior, dtype=torch.float64)
+    if found.shape != (labels,) or (found <= 0).any() or abs(found.sum() - 1) > 1e-6:
+        raise CourseError(f"the prior is {list(prior)}: give {labels} shares above 0 whose sum "
+                          "is 1")
+    return found
+
+
+def _checked(scores: torch.Tensor) -> torch.Tensor:
+    if scores.ndim != 2 or not len(scores):
+        raise CourseError(f"scores have shape {tuple(scores.shape)}: give (texts, labels), not "
+                          "empty")
+    return scores.float()

@@ -1,0 +1,188 @@
+"""A classifier that was never trained as one: template, masked LM, verbalizer."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from companion.errors import CourseError
+from companion.pretraining.loop import fast_at_bf16
+from companion.prompting import calibration
+from companion.prompting.batching import batches, pad
+from companion.prompting.projection import longest, word_logits
+from companion.prompting.template import Encoded, Input, Template
+from companion.prompting.verbalizer import Label, Verbalizer
+
+PRECISIONS = ("fp32", "bf16", "auto")
+
+
+class Predictor:
+    """What follows from ``scores(texts)``: probabilities, labels, accuracy.
+
+    Attributes:
+        labels: in the order of the scores.
+        truncated: for each text of the latest call, how many of its tokens were cut off.
+    """
+
+    labels: tuple[Label, ...]
+    truncated: list[int]
+
+    def scores(self, texts: Sequence[Input], calibrated: bool = True) -> torch.Tensor:
+        raise NotImplementedError
+
+    def predict_proba(self, texts: Sequence[Input]) -> torch.Tensor:
+        """Probabilities (texts, labels); every row sums to 1."""
+        return self.scores(texts).softmax(-1)
+
+    def predict(self, texts: Sequence[Input]) -> list[Label]:
+        """The most probable label of each text."""
+        return [self.labels[i] for i in self.scores(texts).argmax(-1).tolist()]
+
+    def evaluate(self, texts: Sequence[Input], labels: Sequence[Label]) -> dict[str, float]:
+        """``accuracy``, ``count`` of texts, and how many of them were ``truncated``.
+
+        Raises:
+            CourseError: another number of labels than of texts, a label that the verbalizer
+                does not have.
+        """
+        texts, labels = list(texts), list(labels)
+        if len(texts) != len(labels):
+            raise CourseError(f"there are {len(texts)} texts and {len(labels)} labels: give one "
+                              "label for each text")
+        if unknown := [label for label in labels if label not in self.labels]:
+            raise CourseError(f"the label {unknown[0]!r} is none of the verbalizer's "
+                              f"({', '.join(map(repr, self.labels))}): use the same names in both")
+        right = sum(a == b for a, b in zip(self.predict(texts), labels))
+        return {"accuracy": right / len(texts), "count": len(texts),
+                "truncated": sum(cut > 0 for cut in self.truncated)}
+
+
+class PromptClassifier(Predictor):
+    """Zero-shot classification (Schick and Schütze, 2021, section 3.1, without training).
+
+    The score of a label comes from the logits of its words at the mask. Nothing else is
+    computed: neither other positions nor other words. Logits differ from log-probabilities
+    by a constant per text, which does not change any comparison. Only where words of
+    different numbers of tokens are compared the constant is needed, and the whole vocabulary.
+
+    Args:
+        model: a masked LM, in evaluation mode.
+        template: with one ``{mask}``, which is repeated for words of several tokens; or with
+            as many as each of the label words has tokens.
+        precision: ``"fp32"``: the same predictions as text by text with the whole model;
+            ``"bf16"``: faster on some processors, scores differ in the third digit;
+            ``"auto"``: bf16 where it is fast.
+        tokens: the most tokens of a batch, padding included.
+
+    Raises:
+        CourseError: words that the tokenizer does not know, a number of masks that does not
+            fit them, a model in training mode or without a masked-LM head.
+    """
+
+    def __init__(self, model: PreTrainedModel, template: Template, verbalizer: Verbalizer, *,
+                 tokenizer: PreTrainedTokenizerBase, precision: str = "fp32",
+                 tokens: int = 4096):
+        if precision not in PRECISIONS:
+            raise CourseError(f"unknown precision {precision!r}: use one of "
+                              f"{', '.join(PRECISIONS)}")
+        if model.training:
+            raise CourseError("the model is in training mode, so dropout makes its answers "
+                              "random: call model.eval() first")
+        self.model, self.template, self.verbalizer = model, template, verbalizer
+        self.tokenizer, self.tokens = tokenizer, tokens
+        self.half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
+        self.labels, self.truncated = verbalizer.labels, []
+        self.max_length = longest(model, tokenizer)
+        self._words = verbalizer.tokens(tokenizer)
+        self._counts = sorted({len(ids) for ids in self._words})
+        if template.places > 1 and self._counts != [template.places]:
+            raise CourseError(f"the template has {template.places} masks, but label words have "
+                              f"{' or '.join(map(str, self._counts))} tokens: write one {{mask}}, "
+                              "it is repeated for longer words")
+        self.calibrate("none")
+
+    def calibrate(self, method: str, texts: Sequence[Input] | None = None,
+                  prior: Sequence[float] | None = None) -> "PromptClassifier":
+        """Choose the bias that is added to the scores of each label. No label is read.
+
+        Args:
+            method: ``"none"``; ``"contextual"`` (``texts``: content-free inputs, by default
+                ``calibration.CONTENT_FREE``); ``"prior"`` or ``"median"`` (``texts``: unlabelled
+                ones).
+            prior: the shares of the labels among ``texts``, for the last two; uniform if not
+                given.
+
+        Returns:
+            The classifier itself.
+        """
+        if method == "none":
+            self.bias = torch.zeros(len(self.labels))
+        elif method == "contextual":
+            self.bias = calibration.contextual(self._free_scores(texts))
+        elif method in ("prior", "median"):
+            if texts is None:
+                raise CourseError(f"calibration by {method} needs unlabelled texts: give texts=")
+            choose = {"prior": calibration.prior_matching, "median": calibration.median}[method]
+            self.bias = choose(self.scores(texts, calibrated=False), prior)
+        else:
+            raise CourseError(f"unknown calibration {method!r}: use none, contextual, prior or "
+                              "median")
+        return self
+
+    def scores(self, texts: Sequence[Input], calibrated: bool = True) -> torch.Tensor:
+        """Scores (texts, labels), float32: log-probabilities up to a constant for each text."""
+        scores = self.verbalizer.aggregate(self.word_scores(texts))
+        return scores + self.bias if calibrated else scores
+
+    def word_scores(self, texts: Sequence[Input], content_free: bool = False) -> torch.Tensor:
+        """Scores (texts, words) before aggregation, words in the order of ``verbalizer.pairs``.
+
+        ``content_free``: see ``Template.encode``.
+        """
+        texts = texts if isinstance(texts, (str, dict)) else list(texts)
+        result = None
+        for count in self._counts:
+            masks = 1 if self.template.places > 1 else count
+            encoded = self.template.encode(self.tokenizer, texts, self.max_length, masks,
+                                           content_free)
+            if result is None:
+                result = torch.empty(len(texts), len(self._words))
+                self.truncated = encoded.truncated
+            self.truncated = [max(pair) for pair in zip(self.truncated, encoded.truncated)]
+            which = [i for i, ids in enumerate(self._words) if len(ids) == count]
+            result[:, which] = self._scored(encoded, [self._words[i] for i in which])
+        return result
+
+    @torch.inference_mode()
+    def _scored(self, encoded: Encoded, words: list[tuple[int, ...]]) -> torch.Tensor:
+        """Scores (texts, words) of words that have the same number of tokens."""
+        device = self.model.device
+        rows, pieces = torch.tensor(words).unique(return_inverse=True)  # pieces: (words, k)
+        rows, at = rows.to(device), torch.arange(pieces.shape[1])
+        result = torch.empty(len(encoded.ids), len(words))
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
+            for group in batches([len(ids) for ids in encoded.ids], self.tokens):
+                ids, attention = pad([encoded.ids[i] for i in group], self._padding)
+                masks = torch.tensor([encoded.masks[i] for i in group])
+                logits = word_logits(
+                    self.model, ids.to(device), masks.to(device), rows,
+                    attention if attention is None else attention.to(device),
+                    normalised=len(self._counts) > 1,
+                ).cpu()
+                result[group] = logits[:, at, pieces].mean(-1)
+        return result
+
+    @property
+    def _padding(self) -> int:
+        padding = self.tokenizer.pad_token_id
+        return 0 if padding is None else padding
+
+    def _free_scores(self, texts: Sequence[Input] | None) -> torch.Tensor:
+        if not self.template.slots:
+            raise CourseError("the template has no slot, so it has no content to take away: "
+                              'calibrate with "prior"')
+        texts = calibration.CONTENT_FREE if texts is None else texts
+        filled = [{slot: text.replace("[MASK]", self.tokenizer.mask_token)
+                   for slot in self.template.slots} if isinstance(text, str) else text
+                  for text in texts]
+        return self.verbalizer.aggregate(self.word_scores(filled, content_free=True))

@@ -1,0 +1,42 @@
+"""Several prompts asked the same question."""
+
+from collections.abc import Sequence
+
+import torch
+
+from companion.errors import CourseError
+from companion.prompting.classifier import Predictor, PromptClassifier
+from companion.prompting.template import Input
+
+
+class Ensemble(Predictor):
+    """The mean of the (calibrated) log-probabilities of several classifiers.
+
+    Raises:
+        CourseError: no classifier, or classifiers with other labels or another order of them.
+    """
+
+    def __init__(self, members: Sequence[PromptClassifier]):
+        self.members = list(members)
+        if not self.members:
+            raise CourseError("the ensemble is empty: give at least one classifier")
+        if len({member.labels for member in self.members}) > 1:
+            raise CourseError("the classifiers have other labels or another order of them: use "
+                              "verbalizers with the same labels")
+        self.labels, self.truncated = self.members[0].labels, []
+
+    def calibrate(self, method: str, texts: Sequence[Input] | None = None,
+                  prior: Sequence[float] | None = None) -> "Ensemble":
+        """Calibrate every member by itself; see ``PromptClassifier.calibrate``."""
+        for member in self.members:
+            member.calibrate(method, texts, prior)
+        return self
+
+    def scores(self, texts: Sequence[Input], calibrated: bool = True) -> torch.Tensor:
+        """Scores (texts, labels), float32: means of log-probabilities."""
+        found, cuts = [], []
+        for member in self.members:
+            found.append(member.scores(texts, calibrated).log_softmax(-1))
+            cuts.append(member.truncated)
+        self.truncated = [max(cut) for cut in zip(*cuts)]
+        return torch.stack(found).mean(0)

@@ -1,0 +1,144 @@
+"""Verbalizers: which words stand for which label (Schick and Schütze, 2021, section 3)."""
+
+import difflib
+from collections.abc import Hashable, Mapping, Sequence
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from companion.errors import CourseError
+from companion.tokenization import word_starts
+
+Label = Hashable
+Words = str | Sequence[str]
+
+
+def log_sum(scores: torch.Tensor) -> torch.Tensor:
+    return scores.logsumexp(-1)
+
+
+AGGREGATIONS = {
+    "logsumexp": log_sum,  # the probability that any of the words stands there
+    "mean": lambda scores: scores.mean(-1),
+    "max": lambda scores: scores.amax(-1),
+}
+
+
+class Verbalizer:
+    """The label words of each label.
+
+    Words are looked up as they stand after a space (``Ġgreat`` in RoBERTa, ``▁great`` in
+    ALBERT). A word of several tokens is scored with one mask for each token; its score is
+    the mean log-probability of its tokens at their masks (Schick and Schütze, 2021b, fill
+    them one after another instead, which costs one pass per token and text).
+
+    Args:
+        words: for each label one word or several.
+        aggregation: how the scores of a label's words become one: ``"logsumexp"`` (the log of
+            their summed probability), ``"mean"`` (of the logs) or ``"max"``.
+        several_tokens: allow words of several tokens.
+
+    Raises:
+        CourseError: fewer than two labels, a label without words, a word that is empty, is
+            given twice or stands under two labels, an unknown aggregation.
+    """
+
+    def __init__(self, words: Mapping[Label, Words], aggregation: str = "logsumexp",
+                 several_tokens: bool = False):
+        if aggregation not in AGGREGATIONS:
+            raise CourseError(f"unknown aggregation {aggregation!r}: "
+                              f"use one of {', '.join(AGGREGATIONS)}")
+        if not isinstance(words, Mapping) or len(words) < 2:
+            raise CourseError("the verbalizer has fewer than two labels: give a dictionary "
+                              "{label: [words], label: [words]}")
+        self.words = {label: _listed(label, entry) for label, entry in words.items()}
+        self.aggregation, self.several_tokens = aggregation, several_tokens
+        _refuse_twice([(label, word, word) for label, word in self.pairs])
+
+    @classmethod
+    def from_words(cls, labels: Mapping[str, Label], **settings) -> "Verbalizer":
+        """From the inverted dictionary ``{"great": "pos", "bad": "neg"}``."""
+        words: dict[Label, list[str]] = {}
+        for word, label in labels.items():
+            words.setdefault(label, []).append(word)
+        return cls(words, **settings)
+
+    def __repr__(self) -> str:
+        return f"Verbalizer({ {label: list(words) for label, words in self.words.items()} })"
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels, in the order of all scores."""
+        return tuple(self.words)
+
+    @property
+    def pairs(self) -> list[tuple[Label, str]]:
+        """All (label, word), labels in order: the order of word scores."""
+        return [(label, word) for label, words in self.words.items() for word in words]
+
+    def tokens(self, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, ...]]:
+        """The token ids of every word, in the order of ``pairs``.
+
+        Raises:
+            CourseError: a word that the tokenizer does not know, or writes as several tokens
+                without ``several_tokens``; two words that are the same to it.
+        """
+        found = [word_tokens(tokenizer, word) for _, word in self.pairs]
+        for (_, word), ids in zip(self.pairs, found):
+            if not ids or tokenizer.unk_token_id in ids:
+                raise CourseError(f"the tokenizer does not know '{word}': "
+                                  f"{_advice(tokenizer, word)}")
+            if len(ids) > 1 and not self.several_tokens:
+                pieces = " ".join(tokenizer.convert_ids_to_tokens(list(ids)))
+                raise CourseError(f"'{word}' is {len(ids)} tokens ({pieces}): "
+                                  f"{_advice(tokenizer, word)}, or allow several_tokens=True")
+        _refuse_twice([(label, word, ids) for (label, word), ids in zip(self.pairs, found)])
+        return found
+
+    def aggregate(self, scores: torch.Tensor) -> torch.Tensor:
+        """Scores of words (..., words) -> scores of labels (..., labels)."""
+        parts = scores.split([len(words) for words in self.words.values()], -1)
+        return torch.stack([AGGREGATIONS[self.aggregation](part) for part in parts], -1)
+
+
+def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str) -> tuple[int, ...]:
+    """The token ids of a word that stands after another one, without special tokens."""
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    before, both = (backend.encode(text, add_special_tokens=False).ids
+                    for text in ("a", f"a {word}"))
+    return tuple(both[len(before):])
+
+
+def vocabulary_words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """The words that are one token, as they are written, with their ids."""
+    starts, special = word_starts(tokenizer), set(tokenizer.all_special_ids)
+    return {tokenizer.decode([i]).strip(): i for i in range(len(tokenizer))
+            if starts[i] and i not in special}
+
+
+def _advice(tokenizer: PreTrainedTokenizerBase, word: str) -> str:
+    near = difflib.get_close_matches(word.lower(), vocabulary_words(tokenizer), n=3, cutoff=0.5)
+    return f"words near it in the vocabulary are {', '.join(near)}" if near else "use another word"
+
+
+def _listed(label: Label, words: Words) -> tuple[str, ...]:
+    words = (words,) if isinstance(words, str) else tuple(words)
+    if not words:
+        raise CourseError(f"the label {label!r} has no words: give at least one")
+    if not all(isinstance(word, str) and word.strip() for word in words):
+        raise CourseError(f"the label {label!r} has a word that is empty or no str: "
+                          "give words such as 'great'")
+    return tuple(word.strip() for word in words)
+
+
+def _refuse_twice(entries: list[tuple]) -> None:
+    """Entries are (label, word, what must not come twice)."""
+    seen: dict = {}
+    for label, word, key in entries:
+        if key in seen:
+            where = (f"twice under {label!r}" if seen[key] == label
+                     else f"under {seen[key]!r} and under {label!r}")
+            raise CourseError(f"the word '{word}' stands {where}: keep it once")
+        seen[key] = label

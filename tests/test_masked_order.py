@@ -1,0 +1,246 @@
+"""Masked words with sentence order: rows, labels, and the losses of Hugging Face."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from transformers import AlbertConfig, AlbertForPreTraining, BertConfig, BertForPreTraining
+
+from companion.corpora.sentences import split_sentences
+from companion.errors import CourseError
+from companion.objectives import masked_order
+from companion.objectives.masked import IGNORE
+from companion.objectives.masked_order import MaskedOrder, pack_pairs, places, stretches
+from companion.pretraining.loop import evaluate
+from companion.pretraining.tasks import TASKS
+from companion.tokenization import train_characters
+
+LENGTH = 24
+SENTENCES = st.lists(st.lists(st.integers(5, 99), min_size=1, max_size=40), max_size=12)
+
+
+def news(count: int, seed: int = 0) -> list[str]:
+    """Texts of seven sentences of 12 characters, each sentence with a number of its own."""
+    draw = np.random.default_rng(seed)
+    letters = [chr(0x4E00 + i) for i in range(60)]
+    return ["".join("".join(draw.choice(letters, 11)) + "。" for _ in range(7))
+            for _ in range(count)]
+
+
+TOKENIZER = train_characters(news(200), 80)
+ROWS = pack_pairs(news(40), TOKENIZER, LENGTH)
+PAIRS = ROWS[ROWS[:, LENGTH] != TOKENIZER.pad_token_id]
+
+
+def model(kind, config):
+    torch.manual_seed(1)
+    return kind(config(
+        vocab_size=len(TOKENIZER), embedding_size=8, hidden_size=16, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=32, max_position_embeddings=LENGTH,
+        initializer_range=0.5)).eval()
+
+
+# --- rows ---------------------------------------------------------------------------------
+
+
+@given(SENTENCES, st.integers(5, 40))
+def test_stretches_lose_no_sentence_and_keep_the_order(sentences, length):
+    pairs, rest = stretches(sentences, length)
+    flat = [i for first, second in pairs for i in (*first, *second)]
+    kept = [i for sentence in rest for i in sentence]
+    assert sorted(flat + kept) == sorted(i for sentence in sentences for i in sentence)
+    for first, second in pairs:
+        assert all(places(length)[1] <= len(part) <= length for part in (first, second))
+
+
+def test_stretches_leave_out_the_first_and_the_last_sentence_and_follow_each_other():
+    sentences = [[number] * 12 for number in range(10, 17)]
+    pairs, rest = stretches(sentences, LENGTH)
+    assert pairs == [([11] * 12, [12] * 12), ([13] * 12, [14] * 12)]
+    assert rest == [[10] * 12, [15] * 12, [16] * 12]
+
+
+def test_rows_hold_every_token_once():
+    texts = news(12)
+    rows = pack_pairs(texts, TOKENIZER, LENGTH)
+    ids = [i for text in texts for i in TOKENIZER(text, add_special_tokens=False).input_ids]
+    special = list(TOKENIZER.all_special_ids)
+    held = rows[~np.isin(rows, special)]
+    assert len(ids) - LENGTH < len(held) <= len(ids)  # the last plain row may be missing
+    assert not set(held.tolist()) - set(ids)
+
+
+def test_a_text_without_pairs_gives_plain_rows_alone():
+    rows = pack_pairs(["天地。"] * 30, train_characters(["天地。"], 8), LENGTH)
+    assert (rows[:, LENGTH:] == 0).all() and len(rows) == 30 * 4 // (LENGTH - 2)
+
+
+# --- batches ------------------------------------------------------------------------------
+
+
+def clear(rows, number=0, seed=0):
+    """A batch with all its tokens in sight."""
+    batch = MaskedOrder(TOKENIZER, hidden=0.0, random=0.0, seed=seed)(rows, number)
+    return batch["input_ids"], batch["order"], batch
+
+
+def test_swapped_pairs_are_swapped_and_nothing_else():
+    ids, order, batch = clear(PAIRS[:16])
+    one, _ = places(LENGTH)
+    for row, tokens, label in zip(PAIRS[:16], ids, order):
+        a, b = (part[part != 0].tolist() for part in (row[:LENGTH], row[LENGTH:]))
+        first, second = (b, a) if label else (a, b)
+        assert tokens[1 : one + 1].tolist() == first[len(first) - one :]
+        assert tokens[one + 2 : -1].tolist() == second[: LENGTH - 3 - one]
+        assert tokens[[0, one + 1, -1]].tolist() == [2, 3, 3]
+    assert batch["token_type_ids"].sum(1).tolist() == [LENGTH - one - 2] * 16
+
+
+def test_half_of_the_pairs_are_swapped_and_the_choice_changes_with_the_batch():
+    drawn = [clear(PAIRS[:10], number)[1] for number in range(20)]
+    assert all(order.sum() == 5 for order in drawn)
+    odd = [int(clear(PAIRS[:11], number)[1].sum()) for number in range(60)]
+    assert set(odd) == {5, 6} and 15 < odd.count(5) < 45
+    assert len({tuple(order.tolist()) for order in drawn}) > 10
+    assert torch.equal(drawn[3], clear(PAIRS[:10], 3)[1])
+
+
+def test_nothing_but_the_content_tells_the_order():
+    """Whatever the label, the second part begins where a sentence begins."""
+    for number in range(10):
+        ids, order, _ = clear(PAIRS[:12], number)
+        full_stop = TOKENIZER.convert_tokens_to_ids("。")
+        one, _ = places(LENGTH)
+        assert (ids[:, one] == full_stop).all()
+
+
+def test_plain_rows_have_no_question_of_order():
+    plain = ROWS[ROWS[:, LENGTH] == 0][:6]
+    batch = MaskedOrder(TOKENIZER)(plain, 0)
+    assert (batch["order"] == IGNORE).all() and not batch["token_type_ids"].any()
+    one = masked_order.loss(model(AlbertForPreTraining, AlbertConfig), batch)
+    assert torch.isfinite(one)
+
+
+def test_the_number_of_masked_positions_is_fixed():
+    counts = {int((MaskedOrder(TOKENIZER)(PAIRS[:8], n)["labels"] != IGNORE).sum())
+              for n in range(6)}
+    assert len(counts) == 1
+
+
+# --- losses -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind, config, key", [
+    (AlbertForPreTraining, AlbertConfig, "sentence_order_label"),
+    (BertForPreTraining, BertConfig, "next_sentence_label")])
+def test_the_loss_is_that_of_transformers(kind, config, key):
+    batch = MaskedOrder(TOKENIZER)(ROWS[:24], 2)
+    assert 0 < (batch["order"] != IGNORE).sum() < 24  # both kinds of rows
+    network = model(kind, config)
+    with torch.no_grad():
+        ours = masked_order.loss(network, batch)
+        theirs = network(batch["input_ids"], token_type_ids=batch["token_type_ids"],
+                         labels=batch["labels"], **{key: batch["order"]}).loss
+    assert abs(ours - theirs) < 1e-5
+
+
+def test_labels_that_do_not_count_change_nothing():
+    network = model(AlbertForPreTraining, AlbertConfig)
+    batch = MaskedOrder(TOKENIZER)(ROWS[:24], 2)
+    with torch.no_grad():
+        found = masked_order.predictions(network, batch)
+        words = network(batch["input_ids"], token_type_ids=batch["token_type_ids"])
+    where = batch["labels"] != IGNORE
+    assert torch.allclose(found["masked"][0], words.prediction_logits[where], atol=1e-5)
+    asked = batch["order"] != IGNORE
+    assert torch.allclose(found["order"][0], words.sop_logits[asked], atol=1e-5)
+    assert torch.equal(found["order"][1], batch["order"][asked])
+
+
+def test_validation_counts_the_pairs():
+    network, task = model(AlbertForPreTraining, AlbertConfig), TASKS["masked_order"]
+    judge = MaskedOrder(TOKENIZER)
+    result = evaluate(network, judge, ROWS[:30], size=8, task=task)
+    right = asked = 0
+    for number, start in enumerate(range(0, 30, 8)):
+        with torch.no_grad():
+            logits, targets = task.also["order"](network, judge(ROWS[start : min(start + 8, 30)],
+                                                                number))
+        right, asked = right + int((logits.argmax(-1) == targets).sum()), asked + len(targets)
+    assert result["order_accuracy"] == pytest.approx(right / asked)
+    assert result["loss"] > 0
+
+
+# --- broken copies ------------------------------------------------------------------------
+
+
+def cut_by_label(self, a, b, swapped):
+    """Cuts first, swaps then: the place of a cut sentence tells the label."""
+    one, two = places(len(a))
+    a, b = a[a != 0], b[b != 0]
+    parts = [a[len(a) - one :], b[:two]]
+    first, second = (parts[1][:one], np.resize(parts[0], two)) if swapped else parts
+    return np.concatenate([[2], first, [3], second, [3]])
+
+
+def never_swapped(self, a, b, swapped):
+    return RIGHT(self, a, b, False)
+
+
+def always_the_same(count, draw):
+    return np.arange(count) % 2
+
+
+RIGHT = MaskedOrder._pair
+
+
+@pytest.mark.parametrize("name, broken, test", [
+    ("_pair", cut_by_label, test_swapped_pairs_are_swapped_and_nothing_else),
+    ("_pair", never_swapped, test_swapped_pairs_are_swapped_and_nothing_else),
+    ("_labels", staticmethod(always_the_same),
+     test_half_of_the_pairs_are_swapped_and_the_choice_changes_with_the_batch)])
+def test_a_broken_collator_is_caught(name, broken, test, monkeypatch):
+    monkeypatch.setattr(MaskedOrder, name, broken)
+    with pytest.raises(AssertionError):
+        test()
+
+
+@pytest.mark.parametrize("rows", [np.zeros((2, 3)), np.zeros((0, 4)), np.zeros(4)])
+def test_other_rows_are_refused(rows):
+    with pytest.raises(CourseError, match="take them from pack_pairs"):
+        MaskedOrder(TOKENIZER)(rows)
+
+
+# --- what it stands on --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text, sentences", [
+    ("他来了。你呢？好！", ["他来了。", "你呢？", "好！"]),
+    ("他说：“走吧。”我走了……", ["他说：“走吧。”", "我走了……"]),
+    ("价格是3.5元。", ["价格是3.5元。"]),
+    ("没有句号", ["没有句号"]), ("", [])])
+def test_chinese_sentences(text, sentences):
+    assert split_sentences(text, "zh") == sentences
+
+
+def test_tokens_of_a_character_vocabulary_are_characters():
+    tokenizer = train_characters(["我在2015年看NBA，很好。"], 40)
+    text = "我看NBA2015"
+    assert tokenizer.convert_ids_to_tokens(tokenizer(text)["input_ids"])[1:-1] == list(text.lower())
+    spaced = tokenizer("我 看\n龘", return_offsets_mapping=True, add_special_tokens=False)
+    assert spaced["offset_mapping"] == [(0, 1), (2, 3), (4, 5)]
+    assert spaced["input_ids"][2] == tokenizer.unk_token_id
+    reordered = train_characters(["很好。看NBA，我在2015年"], 40)
+    assert reordered.get_vocab() == tokenizer.get_vocab()
+
+
+def test_a_character_vocabulary_keeps_the_most_frequent_ones():
+    tokenizer = train_characters(["天天天地地人"], 7)
+    assert set(tokenizer.get_vocab()) == {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "天", "地"}
+    for texts, size, message in ((["天"], 5, "give more than"), (["  "], 9, "are empty")):
+        with pytest.raises(CourseError, match=message):
+            train_characters(texts, size)
