@@ -10,8 +10,6 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
-DROPOUT = 0.3  # of the embeddings and before the scores; a small text is soon learned by heart
-
 
 class Characters(nn.Module):
     """A vector for every vocabulary entry, random at the start; nothing looks at a neighbour.
@@ -30,7 +28,7 @@ class Characters(nn.Module):
             self.table.weight[padding] = 0
         self.config = SimpleNamespace(
             hidden_size=width, vocab_size=vocabulary, pad_token_id=padding,
-            max_position_embeddings=512, classifier_dropout=DROPOUT)
+            max_position_embeddings=512)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> SimpleNamespace:
         """Ids (rows, length) to ``last_hidden_state`` (rows, length, width)."""

@@ -15,6 +15,7 @@ from transformers.activations import NewGELUActivation
 from companion.errors import CourseError
 from companion.ner.batching import IGNORE
 from companion.ner.crf import LinearChainCRF
+from companion.ner.schemes import legal
 from companion.pretraining.build import attention
 
 TASKS = ("linear", "bilstm")
@@ -45,25 +46,28 @@ class Network(nn.Module):
         task: ``"linear"``, or ``"bilstm"`` for a BiLSTM between encoder and scores.
         head: ``"softmax"``, every position judged by itself, or ``"crf"``.
         width: of each direction of the BiLSTM.
+        dropout: before the BiLSTM and before the scores. What the encoder drops inside is said
+            by its configuration.
         frozen: the encoder's parameters are not trained and its dropout is off.
     """
 
     def __init__(self, encoder: nn.Module, labels: Sequence[str], scheme: str = "BIO",
                  task: str = "linear", head: str = "softmax", width: int = 128,
-                 frozen: bool = False):
+                 frozen: bool = False, dropout: float = 0.1):
         super().__init__()
         if task not in TASKS or head not in HEADS:
             raise CourseError(f"no task model '{task}' or no head '{head}': use "
                               f"{' or '.join(TASKS)}, and {' or '.join(HEADS)}")
         self.encoder, self.frozen = encoder, frozen
-        self.settings = {"task": task, "head": head, "width": width, "frozen": frozen}
+        self.settings = {"task": task, "head": head, "width": width, "frozen": frozen,
+                         "dropout": dropout}
         states = encoder.config.hidden_size
         self.rnn = BiLSTM(states, width) if task == "bilstm" else None
-        self.dropout = nn.Dropout(_dropout(encoder.config))
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(2 * width if self.rnn else states, len(labels))
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
-        self.crf = LinearChainCRF(labels) if head == "crf" else None
+        self.crf = LinearChainCRF(len(labels), legal(labels, scheme)) if head == "crf" else None
         encoder.requires_grad_(not frozen)
 
     def train(self, mode: bool = True) -> "Network":
@@ -95,7 +99,8 @@ class Network(nn.Module):
         if self.crf is None:
             return nn.functional.cross_entropy(emissions.mT, batch["labels"], ignore_index=IGNORE)
         emissions, labels, counted = chains(emissions, batch["labels"])
-        return self.crf.loss(emissions, labels, counted)
+        # A mean over tokens, as without the CRF, so that learning rates mean the same.
+        return self.crf.loss(emissions, labels, counted) * len(counted) / counted.sum()
 
 
 def chains(emissions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -114,14 +119,6 @@ def chains(emissions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     counted = ~away.gather(1, order)
     emissions = emissions.gather(1, order[..., None].expand(-1, -1, emissions.shape[-1]))
     return emissions, labels.gather(1, order).masked_fill(~counted, 0), counted
-
-
-def _dropout(config) -> float:
-    """Of the classifier, as the token classification models of transformers find it."""
-    for name in ("classifier_dropout_prob", "classifier_dropout", "hidden_dropout_prob"):
-        if getattr(config, name, None) is not None:
-            return getattr(config, name)
-    return 0.1
 
 
 def prepared(encoder: PreTrainedModel) -> PreTrainedModel:

@@ -1,6 +1,5 @@
-"""Texts as rows of token ids for a tagger, with labels, and back from scores to their texts."""
+"""Texts as rows of token ids for a tagger, with labels, and from rows to scores of units."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,39 +8,49 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from companion.errors import CourseError
-from companion.ner import schemes
+from companion.ner import alignment
+from companion.ner.alignment import Encoded
 from companion.ner.batching import IGNORE, attention, padded, reading_batches, width_of
 from companion.ner.network import Network
 from companion.ner.spans import Entity
 
+OVERLAP = 32  # tokens that windows of a long text share, where the model is long enough
+
 
 @dataclass
 class Rows:
-    """Rows of one set of texts. A long text has several rows, which overlap.
+    """All rows of a set of texts. A long text has several rows, which overlap.
 
     Attributes:
+        texts: as units and windows, see `alignment.Encoded`.
         ids: of every row, ``[CLS]`` and ``[SEP]`` included.
-        counted: of every row, the part ``(first, end)`` whose scores are used: a token that
-            stands in two rows is judged where more of its neighbours are seen.
-        place: of every row, where the first of its counted tokens stands among all tokens.
-        offsets: of every text, ``(start, end)`` of each token, in characters.
-        bounds: the tokens of text ``i`` are those from ``bounds[i]`` to ``bounds[i + 1]``.
-        labels: of every row as long as its ids, ``IGNORE`` where not counted; None without.
+        columns: of every row the positions whose scores are used.
+        place: of every row, where the first of these stands among the units of all texts.
+        bounds: the units of text ``i`` are those from ``bounds[i]`` to ``bounds[i + 1]``.
+        entities: of every text, where they are known.
+        labels: of every row as long as its ids, ``IGNORE`` where not used; None if unknown.
         states: of every row the encoder's output, once `remember` was called.
     """
 
-    ids: list[list[int]]
-    counted: list[tuple[int, int]]
-    place: list[int]
-    offsets: list[list[tuple[int, int]]]
-    bounds: np.ndarray
+    texts: list[Encoded]
     padding: int
-    texts: Sequence[str] = ()
-    entities: Sequence[Sequence] = ()
+    ids: list[list[int]] = field(default_factory=list)
+    columns: list[np.ndarray] = field(default_factory=list)
+    place: list[int] = field(default_factory=list)
+    entities: Sequence[Sequence[Entity]] = ()
     labels: list[list[int]] | None = None
     states: list[Tensor] | None = None
-    lengths: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+
+    def __post_init__(self):
+        self.bounds = np.cumsum([0, *map(len, self.texts)])
+        for base, text in zip(self.bounds.tolist(), self.texts):
+            for number, ids in enumerate(text.rows):
+                units = np.flatnonzero(text.window == number) if len(text.rows) > 1 else None
+                if len(text) and (units is None or len(units)):
+                    self.ids.append(ids)
+                    self.columns.append(text.column if units is None else text.column[units])
+                    self.place.append(base if units is None else base + int(units[0]))
+        self.lengths = np.array([len(row) for row in self.ids], int)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -62,56 +71,24 @@ class Rows:
         return made
 
 
-def windows(tokens: int, inner: int) -> list[tuple[int, int, int, int]]:
-    """Parts of a text of so many tokens that fit a row, half overlapping.
-
-    Returns:
-        ``(start, end, first, last)`` each: the row holds tokens ``start`` to ``end`` and
-        counts ``first`` to ``last``. Every token is counted once, in the row in which it is
-        farthest from a border that is not one of the text.
-    """
-    if tokens <= inner:
-        return [(0, tokens, 0, tokens)]
-    starts = list(range(0, tokens - inner, max(1, inner // 2))) + [tokens - inner]
-    # Half-way between where the next row begins and where this one ends.
-    cuts = [(a + inner + b) // 2 for a, b in zip(starts, starts[1:])]
-    return [(a, a + inner, first, last)
-            for a, first, last in zip(starts, [0, *cuts], [*cuts, tokens])]
-
-
 def build(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, longest: int) -> Rows:
-    """Texts as rows of at most ``longest`` tokens. A text without tokens has no row."""
-    encodings = tokens_of(texts, tokenizer)
-    first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
-    made = Rows([], [], [], [o for _, o in encodings],
-                np.cumsum([0, *(len(ids) for ids, _ in encodings)]),
-                tokenizer.pad_token_id or 0, texts)
-    for (ids, _), base in zip(encodings, made.bounds):
-        for start, end, begin, stop in windows(len(ids), longest - 2) if ids else ():
-            made.ids.append([first, *ids[start:end], last])
-            made.counted.append((begin - start + 1, stop - start + 1))
-            made.place.append(int(base) + begin)
-    made.lengths = np.array([len(row) for row in made.ids], int)
-    return made
+    """Texts as rows of at most ``longest`` tokens. A text without units has no row."""
+    overlap = min(OVERLAP, (longest - 2) // 2)
+    return Rows(alignment.encode(tokenizer, texts, longest, overlap), tokenizer.pad_token_id or 0)
 
 
-def tokens_of(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase
-) -> list[tuple[list[int], list[tuple[int, int]]]]:
-    """Ids and offsets of every text; tokens that stand for no character are left out."""
-    if not getattr(tokenizer, "is_fast", False):
-        raise CourseError("this tokenizer gives no offsets: load a fast one (tokenizer.json)")
-    backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
-    found = []
-    for one in backend.encode_batch(list(texts), add_special_tokens=False):
-        ids, offsets = one.ids, one.offsets
-        if any(a >= b for a, b in offsets):
-            kept = [i for i, (a, b) in enumerate(offsets) if a < b]
-            ids, offsets = [ids[i] for i in kept], [offsets[i] for i in kept]
-        found.append((ids, offsets))
-    return found
+def labelled(rows: Rows, entities: Sequence[Sequence[Entity]], names: Sequence[str],
+             scheme: str) -> Rows:
+    """The rows with a label for every unit; all other positions get ``IGNORE``."""
+    number = {name: i for i, name in enumerate(names)}
+    flat = np.array([number[tag] for found, text in zip(entities, rows.texts, strict=True)
+                     for tag in alignment.unit_tags(found, text, scheme)], int)
+    rows.entities, rows.labels = entities, []
+    for ids, columns, place in zip(rows.ids, rows.columns, rows.place):
+        row = np.full(len(ids), IGNORE)
+        row[columns] = flat[place : place + len(columns)]
+        rows.labels.append(row.tolist())
+    return rows
 
 
 def _scores(network: Network, batch: dict[str, Tensor], bf16: bool) -> Tensor:
@@ -128,14 +105,14 @@ def _scores(network: Network, batch: dict[str, Tensor], bf16: bool) -> Tensor:
 
 @torch.inference_mode()
 def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
-    """The scores of all tokens of all texts, shape (``bounds[-1]``, labels), float32."""
+    """The scores of all units of all texts, shape (``bounds[-1]``, labels), float32."""
     network.eval()
     made = np.zeros((int(rows.bounds[-1]), network.classifier.out_features), np.float32)
     for which in reading_batches(rows.lengths):
         scores = _scores(network, rows.batch(which), bf16).cpu().numpy()
         for row, i in zip(scores, which):
-            a, b = rows.counted[i]
-            made[rows.place[i] : rows.place[i] + b - a] = row[a:b]
+            columns, place = rows.columns[i], rows.place[i]
+            made[place : place + len(columns)] = row[columns]
     return made
 
 
@@ -156,33 +133,3 @@ def remember(network: Network, rows: Rows, bf16: bool = False) -> None:
             found[i] = row[: rows.lengths[i]].half()
     rows.states = found
 
-
-def labelled(rows: Rows, entities: Sequence[Sequence[Entity]], names: Sequence[str],
-             scheme: str) -> Rows:
-    """The rows with a label for every token that counts; special tokens get ``IGNORE``."""
-    number = {name: i for i, name in enumerate(names)}
-    flat = [number[tag] for found, offsets in zip(entities, rows.offsets, strict=True)
-            for tag in schemes.to_tags(on_tokens(found, offsets), len(offsets), scheme)]
-    rows.entities, rows.labels = entities, []
-    for ids, (first, end), place in zip(rows.ids, rows.counted, rows.place):
-        row = [IGNORE] * len(ids)
-        row[first:end] = flat[place : place + end - first]
-        rows.labels.append(row)
-    return rows
-
-
-def on_tokens(entities: Sequence[Entity], offsets: Sequence[tuple[int, int]]) -> list[Entity]:
-    """Entities counted in characters as entities counted in tokens.
-
-    A token belongs to the first entity that has one of its characters; an entity without a
-    token of its own (white space, or half of a number) is left out.
-    """
-    starts, ends = [a for a, _ in offsets], [b for _, b in offsets]
-    found, at = [], 0
-    for entity in sorted(entities):
-        first = max(at, bisect_right(ends, entity.start))
-        last = bisect_left(starts, entity.end)
-        if first < last:
-            found.append(Entity(first, last, entity.type))
-            at = last
-    return found

@@ -69,7 +69,7 @@ class AlbertTagger:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             table = Characters(len(tokenizer), width, tokenizer.pad_token_id)
-            network = Network(table, names, scheme, "bilstm", head, width)
+            network = Network(table, names, scheme, "bilstm", head, width, dropout=0.3)
         return cls(network, tokenizer, names, scheme)
 
     @classmethod
@@ -115,9 +115,8 @@ class AlbertTagger:
         """The entities of every text, in order, each with its text and its score.
 
         Any text is allowed, the empty one too; one that is longer than the encoder is read in
-        overlapping windows. The score is the probability of the whole entity: the product of
-        its tokens' probabilities, or, with a CRF, of the tags in the distribution over tag
-        sequences.
+        overlapping windows. The score is the probability of the entity's labels: the product of
+        the tokens' probabilities, or, with a CRF, their probability over all tag sequences.
 
         Args:
             bf16: compute in bf16, which is faster where the processor has it, and may change

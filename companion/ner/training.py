@@ -21,7 +21,7 @@ from tqdm import tqdm
 from companion.errors import CourseError
 from companion.ner.batching import training_batches
 from companion.ner.network import Network
-from companion.ner.rows import Rows
+from companion.ner.rows import Rows, remember
 from companion.pretraining import state
 from companion.pretraining.loop import fast_at_bf16, keep_memory, rate
 
@@ -122,10 +122,11 @@ class Run:
         self.out = None if out is None else Path(out)
         keep_memory()
         self.accelerator = _accelerator(settings.precision)
+        self._bf16 = self.accelerator.mixed_precision == "bf16"
         tagger.network.to(self.accelerator.device)
         if tagger.network.frozen:
             for part in (train, validation):
-                tagger.remember_states(part)
+                remember(tagger.network, part, self._bf16)
         adamw = torch.optim.AdamW(parameter_groups(tagger.network, settings),
                                   betas=(0.9, 0.98), eps=1e-6, fused=True)
         self.wrapped, self.adamw = self.accelerator.prepare(_Objective(tagger.network), adamw)
@@ -195,7 +196,7 @@ class Run:
     def _validate(self) -> None:
         entry = {"epoch": self.step // self.per_epoch, "step": self.step,
                  "loss": round(self.summed / self.per_epoch, 5),
-                 "f1": round(self.tagger.f1(self.validation), 5)}
+                 "f1": round(self.tagger.f1(self.validation, self._bf16), 5)}
         self.summed = 0.0
         self.log.append(entry)
         if self._best_epoch() == len(self.log) - 1:
