@@ -46,9 +46,9 @@ def encoder(folder: Path, family: str = "albert", positions: int = 32, width: in
         torch.manual_seed(seed)
         model = kind(settings(
             vocab_size=len(made), hidden_size=width, num_hidden_layers=layers,
-            num_attention_heads=2, intermediate_size=2 * width, initializer_range=0.3,
+            num_attention_heads=2, intermediate_size=2 * width,
             max_position_embeddings=positions, pad_token_id=made.pad_token_id,
-            **{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+            **{"initializer_range": 0.3, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
                "classifier_dropout_prob": 0.0} | extra | config))
     model.save_pretrained(folder)
     made.save_pretrained(folder)

@@ -153,12 +153,10 @@ class Run:
         until = time.monotonic() + seconds
         bar = tqdm(total=self.steps, initial=self.step, disable=not progress, unit="step")
         while not self.finished and time.monotonic() < until:
-            self.one_step()
+            self.advance()
             bar.update()
-            if self.step % self.per_epoch == 0:
-                self._validate()
+            if self.log:
                 bar.set_postfix(f1=f"{self.log[-1]['f1']:.3f}")
-                self._save()
         bar.close()
         if not self.finished:
             self._save()
@@ -167,6 +165,13 @@ class Run:
         self.tagger.network.load_state_dict(self.best)
         self.tagger.network.eval()
         return True
+
+    def advance(self) -> None:
+        """One step, and at the end of an epoch a validation and a state on disk."""
+        self.one_step()
+        if self.step % self.per_epoch == 0:
+            self._validate()
+            self._save()
 
     def one_step(self) -> float:
         """One batch; returns its loss."""
