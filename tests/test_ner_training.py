@@ -149,7 +149,7 @@ def test_it_learns(folder, sentences, kind):
     run = trained(folder, sentences, settings=Settings(epochs=8, size=8, rate=5e-3,
                                                        head_rate=2e-2, patience=8), **kind)
     assert run.log[-1]["loss"] < 0.5 * run.log[0]["loss"]
-    assert max(e["f1"] for e in run.log) > 0.7
+    assert max(e["f1"] for e in run.log) > 0.4 > 0.2 > run.log[0]["f1"]
 
 
 def test_baseline_learns(sentences):
