@@ -59,7 +59,7 @@ def test_a_grid_in_pieces_has_the_same_figures(place, monkeypatch):
     pieces = 0
     while not work(place, name="pieces.jsonl"):
         pieces += 1
-    assert pieces > 3
+    assert pieces >= 3
     assert lines(place) == lines(place, "pieces.jsonl")
 
 
