@@ -8,7 +8,6 @@ import tiny
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from companion.errors import CourseError
 from companion.ner import alignment

@@ -34,6 +34,11 @@ def rows():
     return {split: list(part) for split, part in people_daily().items()}
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    return people.load_line_split(lines=True)
+
+
 # --- names --------------------------------------------------------------------------------
 
 NAMES = [
@@ -172,8 +177,7 @@ def test_whole_lines(splits, rows):
         == sum(len(x.entities) for x in splits["test"])
 
 
-def test_the_line_split_has_the_same_lines_elsewhere(rows):
-    drawn = people.load_line_split(lines=True)
+def test_the_line_split_has_the_same_lines_elsewhere(rows, drawn):
     assert [len(part) for part in drawn.values()] == [len(part) for part in rows.values()]
     everything = [x.id for part in drawn.values() for x in part]
     assert len(everything) == len(set(everything))
@@ -182,7 +186,7 @@ def test_the_line_split_has_the_same_lines_elsewhere(rows):
     assert again["test"] == drawn["test"] != other["test"]
 
 
-def test_blocks_keep_articles_together_and_lines_do_not(rows):
+def test_blocks_keep_articles_together_and_lines_do_not(rows, drawn):
     """How many neighbours of a test line, 3 lines on, are training lines."""
     home = {r["id"]: split for split, part in rows.items() for r in part}
 
@@ -190,8 +194,7 @@ def test_blocks_keep_articles_together_and_lines_do_not(rows):
         pairs = [(i, f"199801:{int(i[7:]) + 3:05d}") for i in split_of if split_of[i] == "test"]
         return sum(split_of.get(b) == "train" for _, b in pairs) / len(pairs)
 
-    lines = {x.id: split for split, part in people.load_line_split(lines=True).items()
-             for x in part}
+    lines = {x.id: split for split, part in drawn.items() for x in part}
     assert share(home) < 0.1 and share(lines) > 0.6
 
 

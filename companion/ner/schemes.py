@@ -63,7 +63,8 @@ def to_tags(entities: Iterable[Entity], length: int, scheme: str = "BIO") -> lis
 def from_tags(tags: Sequence[str], scheme: str = "BIO", repair: bool = True) -> list[Entity]:
     """The entities of a tag sequence, in order.
 
-    An illegal sequence is repaired as the scorer of CoNLL-2000 does it (conlleval): a unit
+    An illegal sequence is repaired as conlleval does it, the scorer of Tjong Kim Sang and
+    Buchholz (2000): a unit
     that is inside an entity of type X begins one unless the unit before belongs to an open
     entity of type X; and an entity ends where the next unit does not continue it. So no
     tagged unit is lost: ``O I-PER`` is one person, ``B-PER I-LOC`` a person and a place.

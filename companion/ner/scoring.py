@@ -1,4 +1,4 @@
-"""How good are found entities? Precision, recall and F1 of whole entities (CoNLL, 2002).
+"""How good are found entities? Precision, recall and F1 of whole entities (Tjong Kim Sang, 2002).
 
 A found entity is right when its start, its end and its type are right; there is no part of a
 point. Everything is computed from counts for each sentence, so the bootstrap costs little.
