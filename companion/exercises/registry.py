@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import causal, contrastive, masked, pairs, spans, tags, transformer
+from companion.exercises import causal, contrastive, masked, ner, pairs, spans, tags, transformer
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
@@ -17,6 +17,7 @@ CHAPTERS = {
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
     "chinese_ner_data": tags,
+    "albert_ner": ner,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES
