@@ -11,12 +11,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AlbertForTokenClassification, AutoModelForTokenClassification, pipeline
+from transformers.activations import NewGELUActivation
 
 from companion import checkpoints
 from companion.errors import CourseError
 from companion.ner import decoding, rows, schemes, storing
 from companion.ner.batching import IGNORE
-from companion.ner.network import Network, chains
+from companion.ner.network import Gelu, Network, chains
 from companion.ner.tagger import AlbertTagger
 from companion.pretraining import state
 
@@ -81,6 +82,16 @@ def test_fast_activation_is_the_same_function(tmp_path):
         theirs = plain(input_ids=ids).last_hidden_state
         ours = AlbertTagger.new(tmp_path).network.states(ids)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_activation_is_that_of_transformers_in_every_mode():
+    x = torch.linspace(-8, 8, 4001)
+    theirs = NewGELUActivation()(x)
+    torch.testing.assert_close(Gelu()(x.requires_grad_()), theirs, atol=1e-5, rtol=1e-5)
+    with torch.inference_mode():
+        torch.testing.assert_close(Gelu()(x), theirs, atol=1e-5, rtol=1e-5)
+    exact = torch.nn.functional.gelu(x)
+    assert (exact - theirs).abs().max() < 5e-4
 
 
 def test_entities_are_those_of_the_pipeline(taggers, tmp_path):
@@ -155,7 +166,8 @@ def test_score_is_the_probability_of_the_labels_over_all_sequences(taggers):
     total = dict.fromkeys([(a, b) for a in range(4) for b in range(a + 1, 5)], 0.0)
     everything = 0.0
     for tags in itertools.product(range(len(names)), repeat=4):
-        if not legal.start[tags[0]] or not all(legal.between[a, b] for a, b in zip(tags, tags[1:])):
+        steps = zip(tags, tags[1:])
+        if not legal.start[tags[0]] or not all(legal.between[a, b] for a, b in steps):
             continue
         weight = crf.score(scores[None], torch.tensor([tags])).exp().item()
         everything += weight
@@ -177,7 +189,9 @@ def test_softmax_score_is_the_product_over_the_tokens(taggers):
             assert e.score == pytest.approx(scores[inside].prod().item(), rel=1e-4)
 
 
-ALPHABET = st.one_of(st.characters(), st.sampled_from("王明北京上海１９９８vcd 😀👩‍👩‍👧\u200b\u200d\ufeff\x1b\n㎏é"))
+ALPHABET = st.one_of(
+    st.characters(),
+    st.sampled_from("王明北京上海１９９８vcd 😀👩‍👩‍👧\u200b\u200d\ufeff\x1b\n㎏é"))
 
 
 @settings(max_examples=40, deadline=None,

@@ -12,7 +12,8 @@ from companion.tokenization import train_wordpiece
 
 NAMES = {"PER": ["王明", "李小红", "江泽民"], "LOC": ["北京", "上海", "黑龙江"],
          "ORG": ["人民大学", "国务院"]}
-FRAMES = ["{}来到{}。", "{}说，{}的春天很美", "在{}，{}看了1998年的展览VCD", "{}和{}", "今天没有雨。"]
+FRAMES = ["{}来到{}。", "{}说，{}的春天很美", "在{}，{}看了1998年的展览VCD", "{}和{}",
+          "今天没有雨。"]
 
 
 def examples(count: int, seed: int = 0) -> list[Example]:
@@ -39,7 +40,8 @@ def tokenizer():
 def encoder(folder: Path, family: str = "albert", positions: int = 32, width: int = 16,
             layers: int = 2, seed: int = 0, **config) -> Path:
     """A folder with a random masked LM of this family, weights so large that labels differ."""
-    kinds = {"albert": (AlbertConfig, AlbertForMaskedLM), "bert": (BertConfig, BertForMaskedLM)}
+    kinds = {"albert": (AlbertConfig, AlbertForMaskedLM),
+             "bert": (BertConfig, BertForMaskedLM)}
     settings, kind = kinds[family]
     made, extra = tokenizer(), {"embedding_size": 8} if family == "albert" else {}
     with torch.random.fork_rng(devices=[]):

@@ -33,7 +33,7 @@ def training_batches(
     return [batches[i] for i in draw.permutation(len(batches))]
 
 
-def reading_batches(lengths: Sequence[int], tokens: int = 4096) -> Iterator[np.ndarray]:
+def reading_batches(lengths: Sequence[int], tokens: int = 1024) -> Iterator[np.ndarray]:
     """Indices of rows, longest first, in batches of at most ``tokens`` tokens with padding.
 
     The longest come first, so a memory that is too small shows at once.

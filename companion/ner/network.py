@@ -4,6 +4,7 @@ With the task model ``linear`` and without a CRF it is the same function, with t
 parameters, as ``AlbertForTokenClassification`` (or BERT's) of transformers.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -121,16 +122,29 @@ def chains(emissions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return emissions, labels.gather(1, order).masked_fill(~counted, 0), counted
 
 
-def prepared(encoder: PreTrainedModel) -> PreTrainedModel:
-    """An encoder without what tagging does not use, and with faster forms of the same sums.
+class Gelu(nn.Module):
+    """ALBERT's activation x · sigmoid(2√(2/π)(x + 0.044715x³)), in a form that is fast.
 
-    The pooler goes: it reads ``[CLS]`` only. ALBERT's activation is written in seven steps in
-    transformers; torch has the same function in one, a sixth of the time of a layer.
+    transformers writes it with tanh, in seven steps, and torch has no quick tanh on a CPU. In
+    bf16 the exact GELU stands in for it: they differ by less than 0.0005, bf16 rounds more.
     """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype is torch.bfloat16 and x.device.type == "cpu":
+            return nn.functional.gelu(x)
+        if torch.is_grad_enabled():
+            return nn.functional.gelu(x, approximate="tanh")
+        scale = 2 * (2 / math.pi) ** 0.5
+        made = x * x
+        return made.mul_(0.044715 * scale).add_(scale).mul_(x).sigmoid_().mul_(x)
+
+
+def prepared(encoder: PreTrainedModel) -> PreTrainedModel:
+    """An encoder without the pooler, which reads ``[CLS]`` only, and with the fast `Gelu`."""
     encoder.pooler = encoder.pooler_activation = None
     for module in encoder.modules():
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
-                setattr(module, name, nn.GELU(approximate="tanh"))
+                setattr(module, name, Gelu())
     encoder.set_attn_implementation(attention())
     return encoder
