@@ -422,7 +422,7 @@ print("95 % interval of F1: {:.3f} to {:.3f}".format(*scoring.bootstrap(gold, be
 #
 # - **By type.** Places and organisations repeat, so a list finds them. Persons are the task.
 # - **Seen or unseen.** An entity is *seen* when the training text has it with the same type. A list finds no unseen one, by construction. What a model adds to a list shows in this row.
-# - **Kinds of errors.** Nearly all errors are *missed* names. A tagger with the same F1 could have the opposite fault, and be useless or useful to you for that reason. `boundary` counts names that were found with a wrong start or end; F1 punishes each of them twice, as one missed and one invented.
+# - **Kinds of errors.** Most errors by far are *missed* names. A tagger with the same F1 could have the opposite fault, and be useless or useful to you for that reason. `boundary` counts names that were found with a wrong start or end; F1 punishes each of them twice, as one missed and one invented.
 # - **The interval.** With other sentences of the same kind the score would be a little different. The [bootstrap](../book/glossary.md#bootstrap) draws sentences with replacement and scores each sample (Efron, 1979). Two taggers whose difference is smaller than the width of this interval need a closer look.
 #
 # ## A leak that nobody sees

