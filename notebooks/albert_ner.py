@@ -190,25 +190,26 @@ assert together == [1, 2, 0] and alone == [0, 2, 0]
 # After every epoch the tagger reads [validation](../book/glossary.md#validation-set) sentences, and the best parameters are kept ([early stopping](../book/glossary.md#early-stopping)). The score is [F1](../book/glossary.md#f1) of whole entities.
 
 # %%
-few, held_out = data["train"][:600], data["validation"][:200]
+few, held_out = data["train"][::57][:600], data["validation"][::30][:150]  # spread over the month
 live, logs = {}, {}
 for name, pretrained in (("pretrained", True), ("random weights", False)):
     live[name] = AlbertTagger.new(ENCODER, pretrained=pretrained, seed=13)
     logs[name] = train(live[name], few, held_out,
-                       Settings(epochs=4, rate=1e-3, head_rate=3e-3, size=16), progress=False)
+                       Settings(epochs=3, rate=1e-3, head_rate=3e-3, size=16), progress=False)
 best = {name: max(entry["f1"] for entry in log) for name, log in logs.items()}
-print(f"{len(few)} training sentences; best validation F1: "
-      + ", ".join(f"{name} {f1:.1f}" for name, f1 in best.items()))
+print(f"{len(few)} training sentences, 1 seed; pretrained is better:",
+      best["pretrained"] > best["random weights"])
+assert best["pretrained"] > best["random weights"] + 0.1
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 print(table(["epoch", *logs], [[i + 1, *(f"{log[i]['f1']:.2f}" if i < len(log) else "-"
-                                         for log in logs.values())] for i in range(4)]))
+                                         for log in logs.values())] for i in range(3)]))
 curves({name: ([e["epoch"] for e in log], [e["f1"] for e in log]) for name, log in logs.items()},
        x="epoch", y="validation F1")
 
 # %% [markdown]
-# Six hundred sentences are few, and one seed is no measurement. The next section has both: more sentences and more seeds.
+# The pretrained encoder is far ahead after few sentences. But six hundred sentences are few, and one seed is no measurement. The next section has both: more sentences and more seeds.
 #
 # ## What pretraining brings, measured
 #
@@ -310,12 +311,13 @@ HTML("".join("<p>true, then found:</p>" + display_entities.html(x.text, x.entiti
 
 # %%
 path = Path("../benchmarks/results/ner.json")
-speed = json.loads(path.read_text(encoding="utf8"))
+speed = json.loads(path.read_text(encoding="utf8")) if path.exists() else {}
 for part, unit in (("training", "sentences/s"), ("reading", "characters/s")):
-    print(table([part, unit], [[name, round(rate)] for name, rate in speed[part].items()]))
+    print(table([part, unit], [[name, round(r)] for name, r in speed.get(part, {}).items()]))
     print()
-print(f"{speed['same']['fp32']} of {speed['same']['sentences']} sentences have the same entities "
-      "as with the pipeline, in fp32")
+if speed:
+    print(f"{speed['same']['fp32']} of {speed['same']['sentences']} sentences have the same "
+          "entities as with the pipeline, in fp32")
 
 # %% [markdown]
 # Four things make the difference. Sentences of like length share a batch, so little time goes to padding. The processor computes in [bf16](../book/glossary.md#bf16) where it can. The activation function of ALBERT is one operation, where transformers takes seven steps. And nothing is done token by token in Python except where a name was found.
