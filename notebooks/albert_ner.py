@@ -350,7 +350,8 @@ text = "中国的首都是北京"
 wrong_one = AutoTokenizer.from_pretrained(folder)
 other = AlbertTagger.new(folder)
 print("AutoTokenizer:    ", wrong_one.convert_ids_to_tokens(wrong_one(text)["input_ids"]))
-print("checkpoints.load: ", other.tokenizer.convert_ids_to_tokens(other.tokenizer(text)["input_ids"]))
+ids = other.tokenizer(text)["input_ids"]
+print("checkpoints.load: ", other.tokenizer.convert_ids_to_tokens(ids))
 
 # %% [markdown]
 # A whole sentence has become one `[UNK]`. A tagger trained like this finds nothing, and nobody says why. `checkpoints.load` looks for `vocab.txt` and takes `BertTokenizer`. In your own code, do it yourself. And look at the tokens of one sentence before you train anything.
