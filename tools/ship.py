@@ -21,7 +21,7 @@ from companion.tokenization import SPECIAL, bert_tokenizer
 
 KEPT = ("README.md", "LICENSE", "NOTICE")  # written by hand
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop",
-            "attn_pdrop")
+            "attn_pdrop", "classifier_dropout_prob")
 
 
 def ship(run: Path, name: str) -> Path:

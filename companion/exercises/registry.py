@@ -5,7 +5,19 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import causal, contrastive, masked, ner, pairs, spans, tags, transformer
+from companion.exercises import (
+    article,
+    causal,
+    contrastive,
+    entities,
+    masked,
+    ner,
+    pairs,
+    prompts,
+    spans,
+    tags,
+    transformer,
+)
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
@@ -16,6 +28,9 @@ CHAPTERS = {
     "causal_lm": causal,
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
+    "prompts": prompts,
+    "article_repaired": article,
+    "zero_shot_ner": entities,
     "chinese_ner_data": tags,
     "albert_ner": ner,
 }
