@@ -1,4 +1,4 @@
-"""The command line: ``python -m companion pretrain | fill-mask | doctor``.
+"""The command line: ``python -m companion pretrain | fill-mask | ner | doctor``.
 
 Exit codes: 0 done, 1 a problem (one line on standard error), 2 wrong usage, 130 stopped
 with Ctrl-C.
@@ -47,6 +47,29 @@ def fill_mask(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def ner(arguments: argparse.Namespace) -> int:
+    from companion import display_entities
+    from companion.ner.tagger import AlbertTagger
+
+    (found,) = AlbertTagger.from_pretrained(arguments.model).predict([arguments.text])
+    show = display_entities.ansi if sys.stdout.isatty() else display_entities.brackets
+    print(show(arguments.text, found))
+    for entity in found:
+        print(f"{entity.score:7.3f}  {entity.type}  {entity.start}-{entity.end}")
+    if arguments.html:
+        _write(arguments.html, display_entities.page([arguments.text], [found]))
+    return 0
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        with open(file, "w", encoding="utf8") as handle:
+            handle.write(text)
+    except OSError as problem:
+        raise CourseError(f"{file} cannot be written ({problem.strerror}): name another file") \
+            from None
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     from companion.doctor import report
 
@@ -56,7 +79,7 @@ def doctor(arguments: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m companion",
-        description="Pretrain a model by recipe, let a model fill a gap, check the installation.",
+        description="Pretrain a model by recipe, fill a gap, find names, check the installation.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser(
@@ -77,6 +100,15 @@ def parser() -> argparse.ArgumentParser:
                      help="a course checkpoint, a folder or a hub id (bert-mini-en)")
     two.add_argument("--top", type=int, default=5, help="how many tokens (5)")
     two.set_defaults(run=fill_mask)
+    four = commands.add_parser(
+        "ner", help="the named entities of a text, highlighted",
+        epilog='example: python -m companion ner "李明昨天到了北京大学。" --html page.html',
+    )
+    four.add_argument("text", metavar="TEXT", help="a text, Chinese for the course's own tagger")
+    four.add_argument("--model", default="albert-ner-zh",
+                      help="a course checkpoint, a tagger's folder or a hub id (albert-ner-zh)")
+    four.add_argument("--html", metavar="FILE", help="write a page with the highlighted text too")
+    four.set_defaults(run=ner)
     three = commands.add_parser(
         "doctor", help="versions, data, checkpoints, this machine; what to mend",
         epilog="exit code 0: everything needed is there; 1: a line says FAIL",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, BertTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import cached_file
 
 from companion.errors import CourseError
 from companion.pretraining import state
@@ -23,6 +24,7 @@ KINDS = {
     "causal": "AutoModelForCausalLM",
     "seq2seq": "AutoModelForSeq2SeqLM",
     "encoder": "AutoModel",
+    "tagger": "AutoModelForTokenClassification",
 }
 
 
@@ -39,7 +41,7 @@ def folder(name: str) -> Path:
 
 
 def kind_of(name: str) -> str:
-    """The kind that a course checkpoint was trained as: "masked", "causal" or "seq2seq".
+    """What a course checkpoint was trained as: "masked", "causal", "seq2seq" or "tagger".
 
     Raises:
         CourseError: no course checkpoint has this name.
@@ -48,6 +50,8 @@ def kind_of(name: str) -> str:
     trained = config["architectures"][0]
     if trained.endswith(("ForMaskedLM", "ForPreTraining")):
         return "masked"
+    if trained.endswith("ForTokenClassification"):
+        return "tagger"
     return "seq2seq" if config.get("is_encoder_decoder") else "causal"
 
 
@@ -69,8 +73,8 @@ def load(
     Args:
         name: a course checkpoint (``COURSE``), a local folder, or a hub id such as
             ``"bert-base-uncased"``.
-        kind: what the model is for: ``"masked"``, ``"causal"``, ``"seq2seq"``, or
-            ``"encoder"`` for hidden states without a head.
+        kind: what the model is for: ``"masked"``, ``"causal"``, ``"seq2seq"``, ``"tagger"``,
+            or ``"encoder"`` for hidden states without a head.
 
     Returns:
         ``(model, tokenizer)`` as the Auto classes of transformers give them.
@@ -92,7 +96,7 @@ def load(
         with quiet():
             # float32 on purpose: transformers 5 would keep the fp16 of the file.
             model = getattr(transformers, KINDS[kind]).from_pretrained(where, dtype=torch.float32)
-            tokenizer = AutoTokenizer.from_pretrained(where)
+            tokenizer = _tokenizer(where, model.config.model_type)
     except (OSError, ValueError) as problem:
         raise CourseError(_explain(name, kind, problem)) from None
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
@@ -101,6 +105,24 @@ def load(
             f"{model.get_input_embeddings().num_embeddings}: they are not from one checkpoint"
         )
     return model.eval(), tokenizer
+
+
+def _tokenizer(where: str | Path, model_type: str) -> PreTrainedTokenizerBase:
+    """The tokenizer that the files are for, which for Chinese ALBERTs is BERT's.
+
+    They have BERT's ``vocab.txt`` and no SentencePiece file. ``AutoTokenizer`` goes by the
+    model type, takes ALBERT's own tokenizer, and reads every text as one ``[UNK]``.
+    """
+    def has(file: str) -> bool:
+        return bool(cached_file(where, file, _raise_exceptions_for_missing_entries=False,
+                                _raise_exceptions_for_connection_errors=False))
+
+    if model_type == "albert" and not has("spiece.model"):
+        if has("vocab.txt"):
+            return BertTokenizer.from_pretrained(where)
+        if not has("tokenizer.json"):
+            raise ValueError("no tokenizer.json, spiece.model or vocab.txt beside it")
+    return AutoTokenizer.from_pretrained(where)
 
 
 def _elsewhere(name: str | Path) -> str | Path:

@@ -11,6 +11,7 @@ from companion.exercises import (
     contrastive,
     entities,
     masked,
+    ner,
     pairs,
     prompts,
     spans,
@@ -31,6 +32,7 @@ CHAPTERS = {
     "article_repaired": article,
     "zero_shot_ner": entities,
     "chinese_ner_data": tags,
+    "albert_ner": ner,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES

@@ -1,0 +1,135 @@
+"""Texts as rows of token ids for a tagger, with labels, and from rows to scores of units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from companion.ner import alignment
+from companion.ner.alignment import Encoded
+from companion.ner.batching import IGNORE, attention, padded, reading_batches, width_of
+from companion.ner.network import Network
+from companion.ner.spans import Entity
+
+OVERLAP = 32  # tokens that windows of a long text share, where the model is long enough
+
+
+@dataclass
+class Rows:
+    """All rows of a set of texts. A long text has several rows, which overlap.
+
+    Attributes:
+        texts: as units and windows, see `alignment.Encoded`.
+        ids: of every row, ``[CLS]`` and ``[SEP]`` included.
+        columns: of every row the positions whose scores are used.
+        place: of every row, where the first of these stands among the units of all texts.
+        bounds: the units of text ``i`` are those from ``bounds[i]`` to ``bounds[i + 1]``.
+        entities: of every text, where they are known.
+        labels: of every row as long as its ids, ``IGNORE`` where not used; None if unknown.
+        states: of every row the encoder's output, once `remember` was called.
+    """
+
+    texts: list[Encoded]
+    padding: int
+    ids: list[list[int]] = field(default_factory=list)
+    columns: list[np.ndarray] = field(default_factory=list)
+    place: list[int] = field(default_factory=list)
+    entities: Sequence[Sequence[Entity]] = ()
+    labels: list[list[int]] | None = None
+    states: list[Tensor] | None = None
+
+    def __post_init__(self):
+        self.bounds = np.cumsum([0, *map(len, self.texts)])
+        for base, text in zip(self.bounds.tolist(), self.texts):
+            for number, ids in enumerate(text.rows):
+                units = np.flatnonzero(text.window == number) if len(text.rows) > 1 else None
+                if len(text) and (units is None or len(units)):
+                    self.ids.append(ids)
+                    self.columns.append(text.column if units is None else text.column[units])
+                    self.place.append(base if units is None else base + int(units[0]))
+        self.lengths = np.array([len(row) for row in self.ids], int)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def batch(self, which: np.ndarray) -> dict[str, Tensor]:
+        """Rows as tensors of one width: what `Network.forward` takes."""
+        lengths = self.lengths[which]
+        width = width_of(int(lengths.max()))
+        made = {"attention_mask": attention(lengths, width)}
+        if self.states is None:
+            made["input_ids"] = padded([self.ids[i] for i in which], self.padding, width)
+        else:
+            made["states"] = torch.zeros(len(which), width, self.states[0].shape[-1])
+            for into, i in zip(made["states"], which):
+                into[: self.lengths[i]] = self.states[i]
+        if self.labels is not None:
+            made["labels"] = padded([self.labels[i] for i in which], IGNORE, width)
+        return made
+
+
+def build(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, longest: int) -> Rows:
+    """Texts as rows of at most ``longest`` tokens. A text without units has no row."""
+    overlap = min(OVERLAP, (longest - 2) // 2)
+    return Rows(alignment.encode(tokenizer, texts, longest, overlap), tokenizer.pad_token_id or 0)
+
+
+def labelled(rows: Rows, entities: Sequence[Sequence[Entity]], names: Sequence[str],
+             scheme: str) -> Rows:
+    """The rows with a label for every unit; all other positions get ``IGNORE``."""
+    number = {name: i for i, name in enumerate(names)}
+    flat = np.array([number[tag] for found, text in zip(entities, rows.texts, strict=True)
+                     for tag in alignment.unit_tags(found, text, scheme)], int)
+    rows.entities, rows.labels = entities, []
+    for ids, columns, place in zip(rows.ids, rows.columns, rows.place):
+        row = np.full(len(ids), IGNORE)
+        row[columns] = flat[place : place + len(columns)]
+        rows.labels.append(row.tolist())
+    return rows
+
+
+def _scores(network: Network, batch: dict[str, Tensor], bf16: bool) -> Tensor:
+    device = network.classifier.weight.device
+    batch = {name: tensor.to(device) for name, tensor in batch.items()}
+    mask = batch["attention_mask"]
+    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        states = batch.get("states")
+        if states is None:
+            # Without padding no mask is needed, and none is added up.
+            states = network.states(batch["input_ids"], None if bool(mask.all()) else mask)
+        return network.emissions(states, mask)
+
+
+@torch.inference_mode()
+def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
+    """The scores of all units of all texts, shape (``bounds[-1]``, labels), float32."""
+    network.eval()
+    made = np.zeros((int(rows.bounds[-1]), network.classifier.out_features), np.float32)
+    for which in reading_batches(rows.lengths):
+        scores = _scores(network, rows.batch(which), bf16).cpu().numpy()
+        for row, i in zip(scores, which):
+            columns, place = rows.columns[i], rows.place[i]
+            made[place : place + len(columns)] = row[columns]
+    return made
+
+
+@torch.inference_mode()
+def remember(network: Network, rows: Rows, bf16: bool = False) -> None:
+    """Keep the encoder's output of every row (float16): a frozen encoder runs once."""
+    if rows.states is not None:
+        return
+    network.eval()
+    device = network.classifier.weight.device
+    found: list = [None] * len(rows)
+    for which in reading_batches(rows.lengths):
+        batch = rows.batch(which)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            states = network.states(batch["input_ids"].to(device),
+                                    batch["attention_mask"].to(device))
+        for row, i in zip(states.cpu(), which):
+            found[i] = row[: rows.lengths[i]].half()
+    rows.states = found
+

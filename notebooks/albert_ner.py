@@ -1,0 +1,502 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # ALBERT NER
+#
+# A pretrained [encoder](../book/glossary.md#encoder) knows which characters go together. This chapter teaches it to find names: people, places and organisations in Chinese news.
+#
+# After this chapter you will be able to
+#
+# - put a tagging [head](../book/glossary.md#head) on any encoder, and say which positions count in its loss;
+# - use an encoder in two ways: frozen, as a maker of features, and fine-tuned;
+# - say what a [CRF](../book/glossary.md#crf) adds to a softmax, and find its best labels yourself;
+# - measure what pretraining brings, with several [seeds](../book/glossary.md#seed) and several sizes of training data;
+# - read the mistakes of a tagger, and tag your own sentence.
+#
+# Reading and running take about 40 minutes, the exercises about as long again.
+# The notebook itself runs in about a minute on two CPU cores.
+# Read [Chinese NER data](chinese_ner_data.ipynb) first: it says what the corpus calls a name.
+
+# %% [markdown]
+# ## From hidden states to tags
+#
+# An encoder gives each token $t$ a [hidden state](../book/glossary.md#hidden-state) $h_t$, a row of numbers. A tagger turns it into one score for every label:
+#
+# $$e_t = W h_t + b$$
+#
+# With [BIO](../book/glossary.md#bio) tags and three types there are seven labels: O, and B and I for each type.
+
+# %% tags=["install", "hide-input"]
+# Set-up, written from site.toml: says what to do when the course package is missing.
+import importlib.util
+
+if importlib.util.find_spec("companion") is None:
+    raise ImportError("The course package is missing. Locally: run `make book`, choose .venv "
+                      "as the kernel. On Colab: first set `repository` in site.toml.")
+
+# %%
+import json
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+import torch
+from IPython.display import HTML
+from torch.nn.functional import cross_entropy
+from transformers import AlbertConfig, AlbertForTokenClassification, AlbertModel, AutoTokenizer
+
+from companion import checkpoints, display_entities
+from companion.display import curves, table
+from companion.exercises import check
+from companion.ner import people, schemes, scoring
+from companion.ner.tagger import AlbertTagger
+from companion.ner.training import Settings, train
+
+ENCODER = "albert-mini-zh"  # or a hub id, or a folder: any ALBERT or BERT
+tagger = AlbertTagger.new(ENCODER, seed=13)
+print(tagger.labels)
+print(f"{tagger.parameters:,} parameters, {tagger.network.classifier.weight.numel():,} of them "
+      f"in W; rows of at most {tagger.longest} tokens")
+
+# %% [markdown]
+# `AlbertTagger.new` loads the encoder and puts a fresh $W$ on it. Nothing else is new.
+#
+# Here are the sentences. The [splits](../book/glossary.md#split) go by blocks of neighbouring lines, as the chapter before explains.
+
+# %%
+data = people.load()
+print({split: len(part) for split, part in data.items()})
+example = next(x for x in data["train"] if 15 < len(x.text) < 25 and len(x.entities) > 1)
+print(display_entities.brackets(example.text, example.entities))
+
+# %% [markdown]
+# ## Which positions count
+#
+# The model reads one row of ids. `[CLS]` and `[SEP]` are no tokens of the text, and [padding](../book/glossary.md#padding) is nothing at all. They get the label −100, which means: do not count.
+# All tokens of the text count, also those with the label O. A model must learn where no name is.
+
+# %%
+batch = tagger.rows([example]).batch(np.array([0]))
+ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
+print(table(["position", "token", "label"],
+            [[i, tagger.tokenizer.convert_ids_to_tokens(ids[i]),
+              "-" if label == -100 else tagger.labels[label]] for i, label in enumerate(labels)]))
+
+# %% [markdown]
+# The loss is the mean [cross-entropy](../book/glossary.md#cross-entropy) over the positions that count. Test it as you tested the loss of masked language modelling: it must not change when something changes where nothing counts.
+
+# %%
+batch = tagger.rows(data["train"][:16]).batch(np.arange(16))
+real, counts = batch["attention_mask"].bool(), batch["labels"] != -100
+with torch.inference_mode():
+    before = tagger.network(batch).item()
+    states = tagger.network.states(batch["input_ids"], batch["attention_mask"])
+    scores = tagger.network.emissions(states, batch["attention_mask"])
+    scores[~counts] = torch.randn_like(scores[~counts])
+    after = cross_entropy(scores.mT, batch["labels"]).item()
+print(f"{counts.sum()} positions count, {(real & ~counts).sum()} hold special tokens, "
+      f"{(~real).sum()} are padding")
+print("nonsense elsewhere leaves the loss as it was:", abs(before - after) < 1e-5)
+assert abs(before - after) < 1e-5 and (real & ~counts).sum() == 32
+
+# %% [markdown]
+# This network has a name in transformers: `AlbertForTokenClassification`. A tagger that is saved is a folder of this class, so everything that reads such folders can use it.
+
+# %%
+with tempfile.TemporaryDirectory() as place:
+    tagger.save(Path(place) / "tagger")
+    theirs = AlbertForTokenClassification.from_pretrained(Path(place) / "tagger").eval()
+    with torch.inference_mode():
+        out = theirs(**batch)
+print("same loss in transformers:", abs(out.loss.item() - before) < 1e-5)
+assert abs(out.loss.item() - before) < 1e-5
+
+# %% [markdown]
+# ## Two ways to use an encoder
+#
+# The article that this course grew from takes ALBERT as a maker of features. The encoder is *frozen*: its parameters never change. On top stands a *task model* that learns, there a [BiLSTM](../book/glossary.md#bilstm). This is [feature extraction](../book/glossary.md#feature-extraction).
+# The other way is [fine-tuning](../book/glossary.md#fine-tuning): all parameters learn, and the task model can be as small as $W$.
+
+# %%
+ways = {
+    "fine-tuned, softmax": dict(head="softmax"),
+    "fine-tuned, CRF": dict(head="crf"),
+    "frozen, BiLSTM-CRF": dict(task="bilstm", head="crf", frozen=True),
+}
+rows = []
+for name, arguments in ways.items():
+    network = AlbertTagger.new(ENCODER, **arguments).network
+    sizes = {part: sum(p.numel() for n, p in network.named_parameters()
+                       if n.startswith("encoder") == part) for part in (True, False)}
+    learn = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    rows.append([name, f"{sizes[True]:,}", f"{sizes[False]:,}", f"{learn:,}"])
+print(table(["way", "encoder", "on top", "that learn"], rows))
+
+# %% [markdown]
+# A frozen encoder needs to read every sentence only once: its output is kept, and each [epoch](../book/glossary.md#epoch) trains the task model alone. So the frozen way has more parts, and is often quicker to train.
+#
+# When an encoder is fine-tuned, its parameters need a smaller [learning rate](../book/glossary.md#learning-rate) than $W$, which starts from random numbers. In a model with separate layers, each layer can have a rate of its own, lower towards the embeddings (Howard and Ruder, 2018). An ALBERT has one layer that is used again and again, so there are two rates: one for the encoder, one for what is new.
+
+# %%
+from companion.ner.training import parameter_groups
+
+network = AlbertTagger.new(ENCODER, head="crf").network
+for group in parameter_groups(network, Settings()):
+    print(f"rate {group['lr']:g}, weight decay {group['weight_decay']:g}: "
+          f"{sum(p.numel() for p in group['params']):,} parameters")
+
+# %% [markdown]
+# ## Softmax or CRF
+#
+# A softmax judges every token by itself. So it can say I-PER after O, which is no legal row of tags. A [CRF](../book/glossary.md#crf) judges whole rows. The score of a row of labels $y$ is the sum of the [emissions and transitions](../book/glossary.md#emission-and-transition):
+#
+# $$s(y) = \sum_t e_t[y_t] + \sum_{t>1} A[y_{t-1}, y_t]$$
+#
+# The table $A$ is learned, and illegal steps are forbidden. The best row is found by the [Viterbi algorithm](../book/glossary.md#viterbi-algorithm). Here is a toy example with the labels O, B and I.
+
+# %%
+from companion.ner.crf import LinearChainCRF
+
+names = ["O", "B-PER", "I-PER"]
+crf = LinearChainCRF(3, schemes.legal(names))
+emissions = torch.tensor([[1.0, 0.6, 0.0], [0.0, 0.1, 2.0], [1.0, 0.0, 0.0]])
+alone = emissions.argmax(-1).tolist()
+together = crf.viterbi(emissions[None])[0][0].tolist()
+for how, found in (("each alone", alone), ("whole row", together)):
+    legal = all(schemes.may_follow(names[a], names[b]) for a, b in zip(found, found[1:]))
+    print(f"{how:10} {[names[i] for i in found]}  legal: {legal}")
+assert together == [1, 2, 0] and alone == [0, 2, 0]
+
+# %% [markdown]
+# The second token is sure to be inside a name. So the first token must begin it, although its own score says O. The CRF gives up a little at one token and gains more at the next.
+#
+# The price is time: rows are read token by token, and no step can begin before the one before it has ended. And a softmax is not lost without a CRF: an illegal row can be *repaired* by a rule (here: an I that continues nothing begins a name). Whether the CRF is worth its price is a question for an experiment, further below.
+#
+# ## A small training, live
+#
+# Two trainings with a few sentences: the pretrained encoder, and the same network with random parameters. All else is the same, also the seed.
+# After every epoch the tagger reads [validation](../book/glossary.md#validation-set) sentences, and the best parameters are kept ([early stopping](../book/glossary.md#early-stopping)). The score is [F1](../book/glossary.md#f1) of whole entities.
+
+# %%
+few, held_out = data["train"][::57][:600], data["validation"][::30][:150]  # spread over the month
+live, logs = {}, {}
+for name, pretrained in (("pretrained", True), ("random weights", False)):
+    live[name] = AlbertTagger.new(ENCODER, pretrained=pretrained, seed=13)
+    logs[name] = train(live[name], few, held_out,
+                       Settings(epochs=3, rate=1e-3, head_rate=3e-3, size=16), progress=False)
+best = {name: max(entry["f1"] for entry in log) for name, log in logs.items()}
+print(f"{len(few)} training sentences, 1 seed; pretrained is better:",
+      best["pretrained"] > best["random weights"])
+assert best["pretrained"] > best["random weights"] + 0.1
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+print(table(["epoch", *logs], [[i + 1, *(f"{log[i]['f1']:.2f}" if i < len(log) else "-"
+                                         for log in logs.values())] for i in range(3)]))
+curves({name: ([e["epoch"] for e in log], [e["f1"] for e in log]) for name, log in logs.items()},
+       x="epoch", y="validation F1")
+
+# %% [markdown]
+# The pretrained encoder is far ahead after few sentences. But six hundred sentences are few, and one seed is no measurement. The next section has both: more sentences and more seeds.
+#
+# ## What pretraining brings, measured
+#
+# The program `benchmarks/ner_scores.py` trains every system with several seeds, on a tenth of the training sentences and on all of them. Each training goes on until validation F1 stops rising, or its planned epochs are over. The [test set](../book/glossary.md#test-set) is read once, at the end. This takes hours, so the chapter reads the results.
+
+# %%
+path = Path("../benchmarks/results/ner_scores.jsonl")
+results = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+runs = defaultdict(dict)
+for entry in results:
+    runs[entry["system"], entry["share"]][entry["seed"]] = entry["test"]["f1"]
+shares = sorted({share for _, share in runs})
+systems = list(dict.fromkeys(name for name, _ in runs))
+
+
+def cell(system: str, share: float) -> str:
+    """Mean of the seeds, their standard deviation, and how many they are."""
+    values = list(runs[system, share].values())
+    if not values:
+        return "-"
+    spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{fmean(values):.3f}{spread} ({len(values)})"
+
+
+print("test F1: mean ± standard deviation (seeds)")
+print(table(["system", *(f"{share:.0%} of the sentences" for share in shares)],
+            [[name, *(cell(name, share) for share in shares)] for name in systems]))
+
+# %% [markdown]
+# The [gazetteer](../book/glossary.md#gazetteer) knows the names of the training sentences and nothing else. The BiLSTM-CRF from scratch has learned from the same sentences, without pretraining.
+#
+# How large is the difference between the fine-tuned encoder and the same network from random weights? Compare seed by seed.
+
+# %%
+def gap(one: str, two: str, share: float) -> str:
+    """The mean difference over the seeds that both systems have."""
+    a, b = runs[one, share], runs[two, share]
+    apart = [a[seed] - b[seed] for seed in a.keys() & b.keys()]
+    return f"{fmean(apart):+.3f}" if apart else "-"
+
+
+questions = {
+    "pretraining": ("fine-tuned, softmax", "random weights, softmax"),
+    "CRF for softmax": ("fine-tuned, CRF", "fine-tuned, softmax"),
+    "frozen for fine-tuned": ("frozen, BiLSTM-CRF", "fine-tuned, CRF"),
+    "pretraining, for an LSTM": ("frozen, BiLSTM-CRF", "BiLSTM-CRF from scratch"),
+}
+print("difference in test F1")
+print(table(["what", *(f"{share:.0%}" for share in shares)],
+            [[what, *(gap(one, two, share) for share in shares)]
+             for what, (one, two) in questions.items()]))
+series = {name: (shares, [fmean(runs[name, share].values()) for share in shares])
+          for name in systems if all(runs[name, share] for share in shares)}
+curves(series, x="share of the training sentences", y="test F1", logx=True)
+
+# %% [markdown]
+# Read the table in both directions. Downwards: what does each part of a system bring? To the right: how much of it is left when there is more labelled text? A plus sign means that the first way is better, a minus sign that it is worse. A difference that is smaller than the standard deviation of the seeds is not worth a name.
+#
+# A name that stands in the training sentences can be known by heart. The second table looks at [recall](../book/glossary.md#recall) of names that were seen in training, and of names that were not.
+
+# %%
+recall = defaultdict(lambda: defaultdict(list))
+for entry in results:
+    for kind, value in entry["test"]["recall_of"].items():
+        recall[entry["system"], entry["share"]][kind].append(value)
+print("recall on the test set, mean of the seeds")
+print(table(["system", "share", "seen names", "unseen names"],
+            [[name, f"{share:.0%}", *(f"{fmean(kinds[k]):.2f}" for k in ("seen", "unseen"))]
+             for (name, share), kinds in sorted(recall.items(), key=lambda item: item[0][1])]))
+
+# %% [markdown]
+# ## Reading mistakes
+#
+# A score says how many mistakes there are. Only reading says which. Take the sentences of the validation set in which found and true entities differ, and look at both.
+# The tagger is the one that the course brings with it, where it does; else the one that you have just trained.
+
+# %%
+shipped = "albert-ner-zh" in checkpoints.COURSE
+reader = AlbertTagger.from_pretrained("albert-ner-zh") if shipped else live["pretrained"]
+found = reader.predict([x.text for x in held_out])
+kinds = scoring.errors([x.entities for x in held_out], found)
+wrong = [(x, f) for x, f in zip(held_out, found) if set(x.entities) != set(f)]
+print("every error kind is counted:", list(kinds))
+assert sum(kinds.values()) >= sum(len(x.entities) for x in held_out)
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+print(table(["kind", "entities"], list(kinds.items())))
+short = [pair for pair in wrong if len(pair[0].text) < 60][:6]
+HTML("".join("<p>true, then found:</p>" + display_entities.html(x.text, x.entities)
+             + display_entities.html(x.text, f) for x, f in short))
+
+# %% [markdown]
+# Three questions help when you read such pairs. Is the border wrong, or the type? Would you have known without the rest of the page? And is the reference right? Some of its tags are odd, as the chapter on the data shows.
+#
+# ## Size and speed
+#
+# How fast is it? `benchmarks/ner.py` trains and reads with the same model in two ways: with this course's loop, and with `Trainer` and `pipeline("token-classification")` of transformers.
+
+# %%
+path = Path("../benchmarks/results/ner.json")
+speed = json.loads(path.read_text(encoding="utf8")) if path.exists() else {}
+for part, unit in (("training", "sentences/s"), ("reading", "characters/s")):
+    print(table([part, unit], [[name, round(r)] for name, r in speed.get(part, {}).items()]))
+    print()
+if speed:
+    print(f"{speed['same']['fp32']} of {speed['same']['sentences']} sentences have the same "
+          "entities as with the pipeline, in fp32")
+
+# %% [markdown]
+# Four things make the difference. Sentences of like length share a batch, so little time goes to padding. The processor computes in [bf16](../book/glossary.md#bf16) where it can. The activation function of ALBERT is one operation, where transformers takes seven steps. And nothing is done token by token in Python except where a name was found.
+#
+# What does a name cost in memory? The parameters of each system of the grid:
+
+# %%
+sizes = {entry["system"]: (entry["parameters"], entry["trained"])
+         for entry in results if "parameters" in entry}
+print(table(["system", "parameters", "that learn", "MB in fp16"],
+            [[name, f"{a:,}", f"{b:,}", f"{2 * a / 1e6:.1f}"] for name, (a, b) in sizes.items()]))
+
+# %% [markdown]
+# ## Another ALBERT, and a trap
+#
+# To use another encoder, change one line: `ENCODER`. It can be a hub id or a folder.
+#
+# With Chinese ALBERTs there is a trap. The original ALBERT has a SentencePiece vocabulary. Chinese ALBERTs mostly have the vocabulary of Chinese BERT, a file `vocab.txt`. Their `config.json` still says `albert`. So `AutoTokenizer` takes the tokenizer of ALBERT, does not find its file, and makes one that knows nothing. There is no error. Here is a folder of this kind, with random parameters.
+
+# %%
+place = tempfile.TemporaryDirectory()
+folder = Path(place.name) / "albert_chinese"
+characters = sorted({c for x in data["train"][:2000] for c in x.text if c.isalpha()})
+shape = dict(hidden_size=32, embedding_size=16, num_attention_heads=2, intermediate_size=64,
+             num_hidden_layers=2)
+tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
+AlbertModel(AlbertConfig(vocab_size=len(tokens), **shape)).save_pretrained(folder)
+(folder / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf8")
+text = "中国的首都是北京"
+wrong_one = AutoTokenizer.from_pretrained(folder)
+other = AlbertTagger.new(folder)
+print("AutoTokenizer:    ", wrong_one.convert_ids_to_tokens(wrong_one(text)["input_ids"]))
+ids = other.tokenizer(text)["input_ids"]
+print("checkpoints.load: ", other.tokenizer.convert_ids_to_tokens(ids))
+
+# %% [markdown]
+# A whole sentence has become one `[UNK]`. A tagger trained like this finds nothing, and nobody says why. `checkpoints.load` looks for `vocab.txt` and takes `BertTokenizer`. In your own code, do it yourself. And look at the tokens of one sentence before you train anything.
+#
+# The rest of the chapter runs with this folder as with any other:
+
+# %%
+log = train(other, data["train"][:64], data["validation"][:32], Settings(epochs=1),
+            progress=False)
+print("trained for one epoch:", len(log) == 1, "- labels:", len(other.labels))
+place.cleanup()
+
+# %% [markdown]
+# ## Your own sentence
+#
+# Any text can be tagged, also an empty one, one with emoji, and one that is longer than the model: it is read in overlapping [windows](../book/glossary.md#window). Every entity has its place, so you can cut it out of your text again.
+
+# %%
+MINE = "江泽民主席昨天在北京会见了美国总统克林顿。"
+(names,) = reader.predict([MINE])
+for entity in names:
+    assert MINE[entity.start : entity.end] == entity.text
+long = MINE * 500
+parts = reader.predict(["", "😀", long])
+print(f"nothing: {parts[0]}; {len(long):,} characters are read in one call")
+assert all(long[e.start : e.end] == e.text for e in parts[2])
+
+# %%
+if shipped:
+    print(display_entities.brackets(MINE, names))
+HTML(display_entities.html(MINE, names) if shipped else "<p>train a tagger first</p>")
+
+# %% [markdown]
+# In a terminal, `python -m companion ner "…"` does the same, and `--html page.html` writes a page. With `--model FOLDER` it uses a tagger that you have trained and saved with `tagger.save`.
+#
+# The news of this corpus is from one month. Names from other years, of products, or in texts of another kind are harder. Try some, and look at the scores.
+#
+# ## Take-away
+#
+# - A tagger is an encoder with one score for each label at each token. Special tokens and padding do not count in its loss; O does.
+# - A frozen encoder makes features for a task model. A fine-tuned one learns itself. Measure both.
+# - A CRF scores whole rows and never gives an illegal one. A softmax needs a rule of repair.
+# - The worth of pretraining is a difference: the same network with random weights, the same sentences, several seeds.
+# - Look at the tokens before you train. The wrong tokenizer gives no error.
+
+# %% [markdown]
+# ## Exercises
+#
+# Each exercise is a function without a body.
+# Replace `raise NotImplementedError` by your code, run the cell, and run the check below it.
+# The check prints ✓, or *not attempted yet*, or a hint.
+#
+# When you are done, or stuck, compare with the [solutions](albert_ner_solutions.ipynb).
+
+# %% [markdown]
+# ### Exercise 1: labels of a row
+#
+# A row of ids has special tokens at its ends, sometimes one in the middle, and padding.
+# The tags of the text come without them.
+#
+# Write `labels_of_row`.
+
+# %%
+def labels_of_row(ids, tags, special_ids):
+    """Make the labels of one row.
+
+    ids: the ids of the row, shape (L,).
+    tags: the numbers of the tags of the ordinary tokens, in their order, shape (T,).
+    special_ids: the ids of [CLS], [SEP] and [PAD], in this order. They can stand anywhere.
+    Returns whole numbers of shape (L,): the tag where a token of the text stands, and -100
+    where a special token stands.
+
+    Example: labels_of_row(torch.tensor([2, 11, 12, 3]), torch.tensor([1, 0]), [2, 3, 0])
+    returns tensor([-100, 1, 0, -100]).
+    """
+    raise NotImplementedError
+
+# %%
+check("ner-labels", labels_of_row)
+
+# %% [markdown]
+# ### Exercise 2: a rate for each layer
+#
+# In a BERT, every layer has its own parameters. Lower layers can learn slower than higher ones.
+#
+# Write `layer_rates`.
+
+# %%
+def layer_rates(layers: int, rate: float, decay: float) -> list[float]:
+    """Compute the learning rate of every layer of an encoder.
+
+    layers: how many layers stand above the embeddings.
+    rate: the learning rate of the top layer.
+    decay: each layer has the rate of the layer above it times decay. The embeddings count
+        as the layer below the lowest.
+    Returns layers + 1 numbers, from the embeddings up to the top layer.
+
+    Example: layer_rates(2, 4.0, 0.5) returns [1.0, 2.0, 4.0].
+    """
+    raise NotImplementedError
+
+# %%
+check("ner-rates", layer_rates)
+
+# %% [markdown]
+# ### Exercise 3: the best labels
+#
+# Work out by hand the toy example of the section on the CRF. Then write it down as a function for any number of tokens and labels.
+#
+# Write `best_labels`. There are no scores for the first and the last step here.
+
+# %%
+def best_labels(emissions: torch.Tensor, between: torch.Tensor) -> list[int]:
+    """Find the row of labels with the highest score.
+
+    emissions: the score of every label at every token, shape (T, K).
+    between: the score of every step, shape (K, K): row = label before, column = label after.
+    Returns T labels. Their score is the sum of their emissions and of their steps; it is
+    higher than that of all other rows of labels.
+
+    Example: with between all zero, it is the best label of every token.
+    """
+    raise NotImplementedError
+
+# %%
+check("ner-viterbi", best_labels)
+
+# %% [markdown]
+# ### Exercise 4: two systems, several seeds
+#
+# A paper says: our system reaches a higher F1. With which seed?
+#
+# Write `difference`. It gets the scores of two systems that were trained with the same seeds.
+
+# %%
+def difference(one: list[float], two: list[float]) -> tuple[float, float]:
+    """Compare two systems that were trained with the same seeds.
+
+    one, two: the F1 of each system, one number a seed, in the same order of seeds.
+    Returns two numbers: the mean of `one` minus `two`, and the standard deviation of this
+    difference over the seeds (divide by the number of seeds minus one).
+
+    Example: difference([3.0, 5.0], [1.0, 1.0]) returns (3.0, 1.41421...).
+    """
+    raise NotImplementedError
+
+# %%
+check("ner-seeds", difference)
