@@ -11,7 +11,6 @@ from companion.exercises import (
     contrastive,
     entities,
     masked,
-    ner,
     pairs,
     prompts,
     spans,
@@ -32,7 +31,6 @@ CHAPTERS = {
     "article_repaired": article,
     "zero_shot_ner": entities,
     "chinese_ner_data": tags,
-    "albert_ner": ner,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES
