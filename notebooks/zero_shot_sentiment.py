@@ -116,7 +116,7 @@ print(table(["negative", "positive", "sentence"],
 #
 # ## Where is the border?
 #
-# Here are 200 validation sentences of Rotten Tomatoes. As many of them are positive as negative, nearly.
+# Here are 200 validation sentences of Rotten Tomatoes. A little more than half of them are positive.
 
 # %%
 part = reviews["rotten_tomatoes"]["validation"].select(range(200))
@@ -125,8 +125,9 @@ scores = classifier.scores(part["text"])
 difference = scores[:, 1] - scores[:, 0]
 print(f"positive in truth {truth.float().mean():.2f}, called positive "
       f"{(difference > 0).float().mean():.2f}")
-print(f"accuracy {((difference > 0) == truth).float().mean():.2f}")
-print(f"accuracy with the border at the median {((difference > difference.median()) == truth).float().mean():.2f}")
+for name, border in (("0", 0.0), ("the median", difference.median())):
+    right = (difference > border) == truth
+    print(f"accuracy with the border at {name}: {right.float().mean():.2f}")
 
 # %% [markdown]
 # The model has a preference. It has nothing to do with the sentences: it comes from the template, and from how often the words occur in general.
@@ -182,10 +183,10 @@ assert torch.allclose(bias, -toy.softmax(1).mean(0).log())
 # %%
 unlabelled = reviews["rotten_tomatoes"]["train"].select(range(200))["text"]  # no label is read
 for method in ("none", "contextual", "prior", "median"):
-    classifier.calibrate(method, None if method in ("none", "contextual") else unlabelled)
-    found = classifier.evaluate(part["text"], ["negative positive".split()[y] for y in truth])
+    classifier.calibrate(method, unlabelled if method in ("prior", "median") else None)
+    right = (scores + classifier.bias).argmax(1) == truth  # calibrate() only sets the bias
     border = classifier.bias[0] - classifier.bias[1]
-    print(f"{method:10}  border {border:5.2f}  accuracy {found['accuracy']:.2f}")
+    print(f"{method:10}  border {border:5.2f}  accuracy {right.float().mean():.2f}")
 
 # %% [markdown]
 # ## How much depends on the question?
@@ -223,7 +224,7 @@ for axes, collection in zip(panels, COLLECTIONS):
     axes.grid(alpha=0.3)
 panels[0].set_yticks(range(len(order)), [spread[i]["template"].replace("{text}", "x")[:44]
                                          for i in order], fontsize=8)
-panels[1].legend(frameon=False)
+figure.legend(*panels[1].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 plt.close(figure)
 for method in METHODS:
     values = accuracies("imdb", "24 words", method)
@@ -397,18 +398,16 @@ for name, signs in TURNS.items():
 #
 # ## Where it fails
 #
-# *A wrong prior.* The median border assumes as many positive as negative texts. Take unlabelled texts of which nine in ten are positive, and see what it does.
+# *A wrong prior.* The median border assumes as many positive as negative texts. Take 90 positive sentences and 10 negative ones from those above, as if somebody had collected mostly praise.
 
 # %%
-pool = reviews["rotten_tomatoes"]["train"].select(range(600, 1600))
-positive = [t for t, y in zip(pool["text"], pool["label"]) if y][:180]
-negative = [t for t, y in zip(pool["text"], pool["label"]) if not y][:20]
-accuracy = {}
+raw = scores - final.bias
+most = [i for i in range(200) if truth[i]][:90] + [i for i in range(200) if not truth[i]][:10]
 for name, prior in (("one half", None), ("nine tenths", [0.1, 0.9])):
-    final.calibrate("median", positive + negative, prior)
-    found_ = final.evaluate(part["text"], ["negative positive".split()[y] for y in truth])
-    accuracy[name] = found_["accuracy"]
-    print(f"prior taken as {name:12} accuracy {accuracy[name]:.2f}")
+    right = (raw + calibration.median(raw[most], prior)).argmax(1) == truth
+    print(f"prior taken as {name:12} accuracy {right[most].float().mean():.2f}")
+always = truth[most].float().mean()
+print(f"always positive             accuracy {always:.2f}")
 
 # %% [markdown]
 # TODO-PRIOR
@@ -416,7 +415,6 @@ for name, prior in (("one half", None), ("nine tenths", [0.1, 0.9])):
 # *Negation.* Say the same thing with and without *not*.
 
 # %%
-final.calibrate("median", unlabelled)
 for text in ("a good film .", "not a good film .", "a bad film .", "not a bad film at all .",
              "i have never seen a better film .", "nobody could call this film dull ."):
     (row,) = final.scores([text])
