@@ -234,7 +234,39 @@ figure
 # %% [markdown]
 # Read the picture like this: a row is a question, and its marks show what calibration does to it.
 #
-# TODO-SPREAD
+# Which of the three matters most? Vary one of them and hold the others fixed.
+
+# %%
+def mean(collection: str, words_: str, method: str) -> float:
+    """Mean accuracy over the templates."""
+    return float(np.mean(accuracies(collection, words_, method)))
+
+
+for collection in COLLECTIONS:
+    print(collection)
+    by_method = {m: mean(collection, "24 words", m) for m in METHODS}
+    by_words = {w: mean(collection, w, "median") for w in ("1 word", "6 words", "24 words",
+                                                           "chosen")}
+    values = sorted(accuracies(collection, "24 words", "median"))
+    for name, means in (("calibration", by_method), ("words", by_words),
+                        ("template", {"worst": values[0], "middle": np.median(values),
+                                      "best": values[-1]})):
+        print(f"    {name:12}", ", ".join(f"{k} {v:.2f}" for k, v in means.items()))
+    assert by_method["median"] - by_method["none"] > by_words["chosen"] - by_words["1 word"]
+
+# %% [markdown]
+# *Calibration* makes the largest difference. Without it, the same words and the same model can be anywhere between chance and a good result, and only the template decides. The two methods that look at unlabelled texts agree, and they help nearly everywhere.
+# Contextual calibration uses no texts at all. It helps most templates, but not all: what a prompt prefers without content is not always what it prefers with it.
+
+# %%
+for collection in COLLECTIONS:
+    by_method = {m: np.array(accuracies(collection, "24 words", m)) for m in METHODS}
+    for method in ("contextual", "median"):
+        worse = int((by_method[method] < by_method["none"]).sum())
+        print(f"{collection:16} {method:10} is worse than none with {worse:2} of {len(spread)} templates")
+
+# %% [markdown]
+# *Words* come next, then the *template*, once the border is right. Still, do not trust a result that was reported with one prompt only: ask how the prompt was found, and on which texts.
 #
 # ## Choosing label words
 #
@@ -274,7 +306,7 @@ for side in ("positive", "negative"):
 # %% [markdown]
 # Remember what this took: thousands of labels. A classifier with words chosen like this is no longer zero-shot in the strict sense. What stays untouched is the model: not one weight has changed.
 #
-# TODO-WORDS
+# Read the lists critically. Most entries are opinions. Some are things that good or bad films have or lack, and a few you would not have thought of. Each of them only says: the model finds it more probable after reviews of one side.
 #
 # ## The test splits, read once
 #
