@@ -46,9 +46,9 @@ def model(kind, config):
 # --- rows ---------------------------------------------------------------------------------
 
 
-@given(SENTENCES, st.integers(5, 40))
-def test_stretches_lose_no_sentence_and_keep_the_order(sentences, length):
-    pairs, rest = stretches(sentences, length)
+@given(SENTENCES, st.integers(5, 40), st.integers(0, 2))
+def test_stretches_lose_no_sentence(sentences, length, margin):
+    pairs, rest = stretches(sentences, length, margin)
     flat = [i for first, second in pairs for i in (*first, *second)]
     kept = [i for sentence in rest for i in sentence]
     assert sorted(flat + kept) == sorted(i for sentence in sentences for i in sentence)
@@ -56,9 +56,12 @@ def test_stretches_lose_no_sentence_and_keep_the_order(sentences, length):
         assert all(places(length)[1] <= len(part) <= length for part in (first, second))
 
 
-def test_stretches_leave_out_the_first_and_the_last_sentence_and_follow_each_other():
+def test_stretches_follow_each_other_from_the_margin_on():
     sentences = [[number] * 12 for number in range(10, 17)]
     pairs, rest = stretches(sentences, LENGTH)
+    assert pairs == [([10] * 12, [11] * 12), ([12] * 12, [13] * 12), ([14] * 12, [15] * 12)]
+    assert rest == [[16] * 12]
+    pairs, rest = stretches(sentences, LENGTH, margin=1)
     assert pairs == [([11] * 12, [12] * 12), ([13] * 12, [14] * 12)]
     assert rest == [[10] * 12, [15] * 12, [16] * 12]
 

@@ -127,6 +127,28 @@ def test_files_are_read_and_cleaned(folder):
     assert texts.count("line number 7") == 2 and "é 中文" in texts
 
 
+def test_lines_up_to_an_empty_one_can_be_one_text(folder):
+    (folder / "wiki.txt").write_text("one\ntwo\n\n\n天地。\n人。\n", encoding="utf8")
+    apart = set(gather(recipe(files={"wiki.txt": 1}), folder)[0])
+    together = set(gather(recipe(files={"wiki.txt": 1}, documents=True), folder)[0])
+    assert {"one", "two", "天地。", "人。"} <= apart and {"one two", "天地。人。"} <= together
+    assert not {"one", "天地。"} & together
+
+
+def test_characters_take_the_place_of_words_in_a_character_vocabulary(folder, monkeypatch):
+    held = "天地玄黄宇宙洪荒日月盈昃辰宿列张"
+    splits = {"train": ["x"], "validation": [held], "test": ["y"]}
+    monkeypatch.setattr("companion.corpora.movie_reviews",
+                        lambda: {name: {"text": texts} for name, texts in splits.items()})
+    lines = [f"我说{held[:13]}。", f"我说{held[:12]}。"]
+    (folder / "wiki.txt").write_text("\n".join(lines), encoding="utf8")
+    chosen = recipe(files={"wiki.txt": 1})
+    assert set(lines) <= set(gather(chosen, folder)[0])
+    chosen.model.tokenizer = "characters"
+    kept = set(gather(chosen, folder)[0])
+    assert lines[1] in kept and lines[0] not in kept
+
+
 def test_a_share_of_a_file_is_random_and_fixed(folder):
     def lines(share, seed=13):
         r = recipe(files={"plain.txt": share})
@@ -200,9 +222,9 @@ GOOD = {"name": "x", "seed": 3, "text": {"files": {"a": 0.5}}, "model": {"vocabu
     ({"text": {"files": {"a": 0}}}, "shares above 0"),
     ({"text": {"files": {"a": "all"}}}, "shares above 0"),
     ({"model": {}}, "vocabulary must be above 5"),
-    ({"objective": "gpt"}, "objective must be masked, causal or spans"),
+    ({"objective": "gpt"}, "objective must be masked, masked_order, causal or spans"),
     ({"objective": 5}, "'objective' is 5: give a text"),
-    ({"model": {"vocabulary": 50, "tokenizer": "chars"}}, "tokenizer must be wordpiece or bpe"),
+    ({"model": {"vocabulary": 50, "tokenizer": "chars"}}, "tokenizer must be wordpiece, bpe or characters"),
     ({"spans": {"share": 0.0}}, r"\[spans\] share must be between"),
     ({"spans": {"mean": 0.5}}, r"\[spans\] mean must be at least 1"),
     ({"spans": {"share": 0.9}}, r"\[spans\] mean must be at least 1, and longer"),

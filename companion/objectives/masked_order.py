@@ -6,8 +6,9 @@ end of a sentence, in their order or swapped. A *plain* row is packed text and h
 of order. Masked words are asked for in both.
 
 Where a stretch is longer than its place, it is cut by its place in the row whatever the
-label: the first loses its beginning, the second its end. The first and the last sentence of a
-text take no part in pairs: an opening would give its place away.
+label: the first loses its beginning, the second its end. A text is used from its first
+sentence on, as in ALBERT's data, although an opening gives its place away; ``margin`` leaves
+openings and endings out, for measuring what the model knows beyond that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,19 +35,23 @@ def places(length: int) -> tuple[int, int]:
     return room // 2, room - room // 2
 
 
-def stretches(sentences: Sequence[Sequence[int]], length: int) -> tuple[list, list]:
+def stretches(
+    sentences: Sequence[Sequence[int]], length: int, margin: int = 0
+) -> tuple[list, list]:
     """Pairs of stretches of one text, and the sentences that are in none.
 
     Args:
         sentences: token ids of the sentences of one text, in order.
         length: tokens in a row; a stretch fills the larger place and is at most ``length`` long.
+        margin: how many sentences at either end of the text take no part in pairs.
 
     Returns:
         ``(pairs, rest)``: pairs of lists of ids, and the other sentences.
     """
     least, pairs, waiting = places(length)[1], [], []
-    rest, current, used = list(sentences[:1]), [], []
-    for sentence in sentences[1:-1]:
+    end = max(margin, len(sentences) - margin)
+    rest, current, used = list(sentences[:margin]), [], []
+    for sentence in sentences[margin:end]:
         if len(current) + len(sentence) > length:  # too long a stretch: begin again
             rest += used
             used, current, waiting = [], [], []
@@ -63,11 +68,11 @@ def stretches(sentences: Sequence[Sequence[int]], length: int) -> tuple[list, li
         else:
             waiting = current
         current = []
-    return pairs, [*rest, *used, *sentences[max(1, len(sentences) - 1) :]]
+    return pairs, [*rest, *used, *sentences[end:]]
 
 
 def pack_pairs(
-    texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128
+    texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128, margin: int = 0
 ) -> np.ndarray:
     """Texts as rows for ``MaskedOrder``; what forms no pair is packed into plain rows.
 
@@ -83,7 +88,7 @@ def pack_pairs(
         found = [split_sentences(t, "zh" if "。" in t else "en") for t in batch]
         ids = encode(tokenizer, (s for sentences in found for s in sentences))
         for sentences in found:
-            new, left = stretches([next(ids) for _ in sentences], length)
+            new, left = stretches([next(ids) for _ in sentences], length, margin)
             pairs += new
             rest.append([i for sentence in left for i in sentence])
     plain = pack_ids(rest, tokenizer, length)

@@ -17,11 +17,13 @@ class Text:
 
     ``corpora``: names of functions of ``companion.corpora``; training splits only.
     ``files``: name of a file in the ``--text`` folder -> share of its lines to use.
+    ``documents``: lines of a file up to the next empty one are one text; else every line is.
     """
 
     corpora: list[str] = field(default_factory=lambda: ["movie_reviews"])
     files: dict[str, float] = field(default_factory=dict)
     row_length: int = 128
+    documents: bool = False
 
 
 @dataclass

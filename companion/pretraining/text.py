@@ -10,6 +10,7 @@ import lzma
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from companion import corpora
@@ -67,14 +68,23 @@ def _corpus(name: str):
     return getattr(corpora, name)()
 
 
-def _lines(path: Path) -> list[str]:
+def _texts(path: Path, documents: bool) -> list[str]:
+    """Texts of a file: its lines, or what stands between empty lines, joined without a break."""
     opener = lzma.open if path.suffix == ".xz" else open
     try:
         with opener(path, "rt", encoding="utf8") as handle:
-            return [line.strip() for line in handle if line.strip()]
+            lines = [line.strip() for line in handle]
     except (lzma.LZMAError, EOFError, UnicodeDecodeError) as problem:
         raise CourseError(f"{path.name} is damaged or not UTF-8 ({problem}): fetch it again, or "
                           "save it as UTF-8") from None
+    if documents:
+        return [_joined(list(part)) for filled, part in groupby(lines, key=bool) if filled]
+    return [line for line in lines if line]
+
+
+def _joined(lines: list[str]) -> str:
+    """Chinese is written without spaces; lines of other languages are joined by one."""
+    return ("" if any("。" in line for line in lines) else " ").join(lines)
 
 
 def _share(lines: list[str], share: float, seed: int) -> list[str]:
@@ -103,7 +113,7 @@ def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], l
     held = Held((t for data in loaded.values() for s in ("validation", "test")
                  for t in data[s]["text"]), units=units)
     sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
-    sources += [(name, _share(_lines(Path(folder) / name), share, recipe.seed))
+    sources += [(name, _share(_texts(Path(folder) / name, recipe.text.documents), share, recipe.seed))
                 for name, share in recipe.text.files.items()]
     texts, report = [], []
     for name, lines in sources:
