@@ -474,27 +474,27 @@ for text in ("a good film .", "not a good film .", "a bad film .", "not a bad fi
 # When you are done, or stuck, compare with the [solutions](zero_shot_sentiment_solutions.ipynb).
 
 # %% [markdown]
-# ### Exercise 1: contextual calibration
+# ### Exercise 1: prior matching
 #
-# You have the probabilities of the labels, for texts and for inputs without content.
+# You have the score differences of unlabelled texts, and you know the prior.
 #
-# Write `calibrated`.
+# Write `matching_border`. No formula gives the answer, but you can search for it: what happens to the mean when the border grows?
 
 # %%
-def calibrated(probabilities: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
-    """Take out the preference that the prompt has without any content.
+def matching_border(differences: torch.Tensor, share: float) -> float:
+    """Return the border of prior matching, for two labels.
 
-    probabilities: of the labels for each text, shape (texts, labels). Each row sums to 1.
-    free: the same for a few content-free inputs, shape (inputs, labels).
-    Returns the calibrated probabilities, shape (texts, labels): each label is divided by
-    its mean probability over the content-free inputs; then each row is made to sum to 1.
+    differences: positive minus negative score of unlabelled texts, shape (N,). The
+        probability of "positive" is the sigmoid of the difference minus the border.
+    share: the mean that these probabilities shall have, above 0 and below 1.
+    Returns the border, right to six digits. All borders asked for lie between -20 and 20.
 
-    Example: a text with the same probabilities as that mean gets equal probabilities.
+    Example: matching_border(torch.tensor([3.0, -1.0]), 0.5) returns 1.0.
     """
     raise NotImplementedError
 
 # %%
-check("zeroshot-contextual", calibrated)
+check("zeroshot-prior", matching_border)
 
 # %% [markdown]
 # ### Exercise 2: a border from unlabelled texts

@@ -35,48 +35,48 @@ import torch
 from companion.exercises import check
 
 # %% [markdown]
-# ## Exercise 1: contextual calibration
+# ## Exercise 1: prior matching
 #
-# **Task** ([back to the exercise](zero_shot_sentiment.ipynb#exercise-1-contextual-calibration)):
-# take the preference for a label out of the probabilities.
+# **Task** ([back to the exercise](zero_shot_sentiment.ipynb#exercise-1-prior-matching)):
+# find the border with which the mean probability is the prior.
 
 # %%
-def calibrated(probabilities: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
-    """Take out the preference that the prompt has without any content.
+def matching_border(differences: torch.Tensor, share: float) -> float:
+    """Return the border of prior matching, for two labels.
 
-    probabilities: of the labels for each text, shape (texts, labels). Each row sums to 1.
-    free: the same for a few content-free inputs, shape (inputs, labels).
-    Returns the calibrated probabilities, shape (texts, labels): each label is divided by
-    its mean probability over the content-free inputs; then each row is made to sum to 1.
+    differences: positive minus negative score of unlabelled texts, shape (N,). The
+        probability of "positive" is the sigmoid of the difference minus the border.
+    share: the mean that these probabilities shall have, above 0 and below 1.
+    Returns the border, right to six digits. All borders asked for lie between -20 and 20.
 
-    Example: a text with the same probabilities as that mean gets equal probabilities.
+    Example: matching_border(torch.tensor([3.0, -1.0]), 0.5) returns 1.0.
     """
-    quotients = probabilities / free.mean(0)
-    return quotients / quotients.sum(1, keepdim=True)
+    low, high = -20.0, 20.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        mean = (differences.double() - middle).sigmoid().mean()
+        low, high = (middle, high) if mean > share else (low, middle)
+    return middle
 
 # %%
-check("zeroshot-contextual", calibrated)
+check("zeroshot-prior", matching_border)
 
 # %% [markdown]
-# **Why it is right.** The mean runs over the content-free inputs, so one number for each label remains.
-# The sum runs over the labels, so one number for each text remains.
+# **Why it is right.** A higher border makes every probability smaller, so the mean falls steadily as the border grows.
+# There is only one place where it equals the share.
+# Each round looks at the middle of an interval and keeps the half in which that place lies.
 #
-# The companion does the same with scores.
-# There a division becomes a difference of logarithms: the bias of a label is minus the logarithm of its mean probability.
+# The companion takes another way, which works for more than two labels: it moves each label's score by the logarithm of what its mean lacks, until nothing changes.
 #
 # **What wrong answers teach.**
 #
-# - *Multiplying.*
-#   The preference is then counted twice.
-#   Look at a text that has the same probabilities as the content-free inputs: it must come out undecided.
-# - *Taking the mean over the texts.*
-#   That is another method. It assumes that the texts have equally many of each label.
-#   Content-free inputs need no such assumption, and no texts at all.
-# - *A mean of logarithms.*
-#   It is a geometric mean. For one content-free input the two agree, for several they do not.
-#   Zhao et al. (2021) take the mean of the probabilities.
-# - *A softmax at the end.*
-#   It makes the rows sum to 1, but it also changes their ratios.
+# - *A quantile of the differences.*
+#   That is the median border and its relatives: they count texts, whatever their probabilities are.
+#   Prior matching counts probabilities. A few sure texts weigh as much as many unsure ones.
+# - *The mean of the differences.*
+#   The sigmoid is a curve. The mean of its values is not its value at the mean.
+# - *One step.*
+#   The logarithm says in which direction to go, and roughly how far. The mean after the step is only closer.
 
 # %% [markdown]
 # ## Exercise 2: a border from unlabelled texts

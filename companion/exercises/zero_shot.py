@@ -12,15 +12,24 @@ from companion.exercises import zero_shot_hints as hints
 from companion.exercises.exercise import Case, Exercise
 
 
-def _contextual_cases() -> list[Case]:
-    """By hand: the content-free means are 7/10 and 3/10, then 1/2, 3/8 and 1/8."""
-    two = {"probabilities": torch.tensor([[0.7, 0.3], [0.5, 0.5], [0.9, 0.1]]),
-           "free": torch.tensor([[0.8, 0.2], [0.6, 0.4]])}
-    three = {"probabilities": torch.tensor([[0.5, 0.375, 0.125], [0.25, 0.25, 0.5]]),
-             "free": torch.tensor([[0.25, 0.5, 0.25], [0.75, 0.25, 0.0]])}
-    by_hand = [[1 / 2, 1 / 2], [3 / 10, 7 / 10], [27 / 34, 7 / 34]]
-    others = [[1 / 3, 1 / 3, 1 / 3], [3 / 31, 4 / 31, 24 / 31]]
-    return [Case(two, torch.tensor(by_hand)), Case(three, torch.tensor(others))]
+def _prior_cases() -> list[Case]:
+    """Found by halving an interval in double precision; the last one also by hand.
+
+    Two differences a and -a + 2 lie even around 1, and so do their probabilities at border 1.
+    """
+    skewed = [9.0, 0.5, -1.0, 2.5, 0.0, 7.0, 1.5]
+    return [*(Case({"differences": torch.tensor(skewed), "share": share}, _matched(skewed, share))
+              for share in (0.8, 0.5, 0.25)),
+            Case({"differences": torch.tensor([3.0, -1.0]), "share": 0.5}, 1.0)]
+
+
+def _matched(differences: list[float], share: float) -> float:
+    low, high = -50.0, 50.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        mean = statistics.mean(1 / (1 + math.exp(middle - one)) for one in differences)
+        low, high = (middle, high) if mean > share else (low, middle)
+    return low
 
 
 def _border_cases() -> list[Case]:
@@ -85,9 +94,9 @@ def _many_draws_case() -> Case:
 
 EXERCISES = (
     Exercise(
-        id="zeroshot-contextual", function="calibrated", results=("the probabilities",),
-        success="a text that looks like no text at all gets no label's favour.",
-        cases=_contextual_cases, hint=hints.contextual),
+        id="zeroshot-prior", function="matching_border", results=("the border",),
+        success="with this border the mean probability is the prior.",
+        cases=_prior_cases, hint=hints.prior),
     Exercise(
         id="zeroshot-border", function="predict", results=("the labels",),
         success="the border is where the unlabelled texts say it is.",

@@ -16,35 +16,41 @@ from companion.exercises.exercise import Case
 from companion.exercises.masked_hints import _first, _same_result
 
 
-def _scaled(rows: Tensor) -> Tensor:
-    return rows / rows.sum(1, keepdim=True)
-
-
-def contextual(case: Case, got: Tensor) -> str | None:
-    """Hints for `zeroshot-contextual`."""
-    given, free = case.given["probabilities"], case.given["free"]
-    mean = free.mean(0)
+def prior(case: Case, got: Any) -> str | None:
+    """Hints for `zeroshot-prior`."""
+    differences, share = case.given["differences"].double(), case.given["share"]
+    ordered = differences.sort(descending=True).values
+    mean = differences.sigmoid().mean()
     return _same_result(got, [
-        (given / mean,
-         "the rows do not sum to 1. Divide each row by its sum at the end."),
-        (_scaled(given * mean),
-         "the probabilities are multiplied by the content-free ones, so the preference is "
-         "counted twice. Divide."),
-        (_scaled(given / free[0]),
-         "only the first content-free input is used. Take the mean of all."),
-        (_scaled(given / given.mean(0)),
-         "the mean is taken over the texts. It belongs to the content-free inputs."),
-        ((given / mean).softmax(1),
-         "a softmax stands at the end. The quotients are no logits: divide each row by its sum."),
-        ((given / mean) / (given / mean).sum(0),
-         "the columns sum to 1, not the rows. Every text has its own sum."),
-        (given - mean + 1 / len(mean),
-         "the content-free probabilities are subtracted. Divide by them."),
-        (_scaled(given / free.log().mean(0).exp()),
-         "the mean of the content-free inputs is a geometric one. Take the mean of the "
-         "probabilities, not of their logarithms."),
-        (given, "nothing has changed: divide by the mean of the content-free probabilities."),
+        (-case.expected, "the sign is wrong: the border is subtracted from the differences."),
+        (differences.quantile(1 - share).item(),
+         "this is the border with the share of *texts* above it. Here the mean of the "
+         "*probabilities* must be the share."),
+        (differences.median().item(), "this is the median: half of the texts lie above it, but "
+                                      "the mean probability is another number."),
+        (differences.mean().item(), "this is the mean of the differences. The sigmoid is curved, "
+                                    "so the mean of its values is another one."),
+        ((mean.logit() - torch.tensor(share).double().logit()).item(),
+         "this is one step towards the border. Subtract it, look at the mean again, and go on "
+         "until it is the share."),
+        ((differences.mean() - torch.tensor(share).double().logit()).item(),
+         "the mean was taken before the sigmoid. Take the sigmoid of each difference first."),
+        (_bisected(differences, 1 - share), "the mean probability is 1 - share with this border. "
+                                            "`share` belongs to the positive label."),
+        (round(case.expected, 2), "the border is rounded. Go on until the mean is right to six "
+                                  "digits."),
+        (ordered[0].item(), "this is the highest difference: nearly all probabilities would lie "
+                            "below one half."),
     ])
+
+
+def _bisected(differences: Tensor, share: float) -> float:
+    low, high = -50.0, 50.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        above = (differences - middle).sigmoid().mean() > share
+        low, high = (middle, high) if above else (low, middle)
+    return low
 
 
 def border(case: Case, got: Tensor) -> str | None:

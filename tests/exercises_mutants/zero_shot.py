@@ -3,6 +3,8 @@
 What the tables hold is said in `answer_tables.py`.
 """
 
+import math
+
 import numpy as np
 import torch
 from answer_tables import tables
@@ -10,68 +12,67 @@ from answer_tables import tables
 MUTANTS, STOPPED, RIGHT, wrong, stops, right = tables()
 
 
-# --- zeroshot-contextual ------------------------------------------------------------------
+# --- zeroshot-prior -----------------------------------------------------------------------
 
-def _rows(quotients):
-    return quotients / quotients.sum(1, keepdim=True)
-
-
-@wrong("zeroshot-contextual", "do not sum to 1")
-def _(probabilities, free):
-    return probabilities / free.mean(0)
-
-
-@wrong("zeroshot-contextual", "counted twice")
-def _(probabilities, free):
-    return _rows(probabilities * free.mean(0))
+def _halved(differences, share, rounds=80):
+    low, high = -100.0, 100.0
+    for _ in range(rounds):
+        middle = (low + high) / 2
+        if (differences.double() - middle).sigmoid().mean() > share:
+            low = middle
+        else:
+            high = middle
+    return middle
 
 
-@wrong("zeroshot-contextual", "only the first")
-def _(probabilities, free):
-    return _rows(probabilities / free[0])
+@wrong("zeroshot-prior", "the sign is wrong")
+def _(differences, share):
+    return -_halved(differences, share)
 
 
-@wrong("zeroshot-contextual", "over the texts")
-def _(probabilities, free):
-    return _rows(probabilities / probabilities.mean(0))
+@wrong("zeroshot-prior", "share of *texts* above it")
+def _(differences, share):
+    return differences.quantile(1 - share)
 
 
-@wrong("zeroshot-contextual", "a softmax stands at the end")
-def _(probabilities, free):
-    return (probabilities / free.mean(0)).softmax(-1)
+@wrong("zeroshot-prior", "this is the median")
+def _(differences, share):
+    return differences.sort().values[(len(differences) - 1) // 2].item()
 
 
-@wrong("zeroshot-contextual", "the columns sum to 1")
-def _(probabilities, free):
-    quotients = probabilities / free.mean(0)
-    return quotients / quotients.sum(0)
+@wrong("zeroshot-prior", "the mean of the differences")
+def _(differences, share):
+    return differences.mean()
 
 
-@wrong("zeroshot-contextual", "are subtracted")
-def _(probabilities, free):
-    moved = probabilities - free.mean(0)
-    return moved + 1 / moved.shape[1]
+@wrong("zeroshot-prior", "one step towards")
+def _(differences, share):
+    mean = differences.double().sigmoid().mean().item()
+    return math.log(mean / (1 - mean)) - math.log(share / (1 - share))
 
 
-@wrong("zeroshot-contextual", "a geometric one")
-def _(probabilities, free):
-    return (probabilities.log() - free.log().mean(0)).softmax(1)
+@wrong("zeroshot-prior", "before the sigmoid")
+def _(differences, share):
+    return differences.mean().item() - math.log(share / (1 - share))
 
 
-@wrong("zeroshot-contextual", "nothing has changed")
-def _(probabilities, free):
-    return probabilities
+@wrong("zeroshot-prior", "belongs to the positive label")
+def _(differences, share):
+    return _halved(differences, 1 - share)
 
 
-@wrong("zeroshot-contextual", "modifies its argument `probabilities`")
-def _(probabilities, free):
-    probabilities /= free.mean(0)
-    return _rows(probabilities)
+@wrong("zeroshot-prior", "is rounded")
+def _(differences, share):
+    return round(_halved(differences, share), 2)
 
 
-@right("zeroshot-contextual", "in logarithms")
-def _(probabilities, free):
-    return (probabilities.log() - free.mean(0).log()).softmax(1)
+@right("zeroshot-prior", "by steps, until nothing changes")
+def _(differences, share):
+    border, wanted = 0.0, math.log(share / (1 - share))
+    for _ in range(500):
+        mean = (differences.double() - border).sigmoid().mean().item()
+        border += math.log(mean / (1 - mean)) - wanted
+    return border
 
 
 # --- zeroshot-border ----------------------------------------------------------------------
