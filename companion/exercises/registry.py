@@ -6,10 +6,12 @@ from difflib import get_close_matches
 
 from companion.errors import CourseError
 from companion.exercises import (
+    article,
     causal,
     contrastive,
     masked,
     pairs,
+    prompts,
     spans,
     transformer,
     zero_shot,
@@ -24,7 +26,9 @@ CHAPTERS = {
     "causal_lm": causal,
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
+    "prompts": prompts,
     "zero_shot_sentiment": zero_shot,
+    "article_repaired": article,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES

@@ -1,8 +1,9 @@
 """Prompt learning: a masked LM answers questions that are written as gaps."""
 
+from companion.prompting.article import Prompting
 from companion.prompting.classifier import PromptClassifier
 from companion.prompting.ensemble import Ensemble
 from companion.prompting.template import Encoded, Template
 from companion.prompting.verbalizer import Verbalizer
 
-__all__ = ["Encoded", "Ensemble", "PromptClassifier", "Template", "Verbalizer"]
+__all__ = ["Encoded", "Ensemble", "PromptClassifier", "Prompting", "Template", "Verbalizer"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 
-def batches(lengths: Sequence[int], tokens: int = 4096) -> list[list[int]]:
+def batches(lengths: Sequence[int], tokens: int = 1024) -> list[list[int]]:
     """Indices of texts, shortest first, so that a padded batch has at most ``tokens`` tokens.
 
     A text longer than that is a batch of its own.

@@ -6,6 +6,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives.masked import parts
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting import calibration
 from companion.prompting.batching import batches, pad
@@ -81,10 +82,12 @@ class PromptClassifier(Predictor):
 
     def __init__(self, model: PreTrainedModel, template: Template, verbalizer: Verbalizer, *,
                  tokenizer: PreTrainedTokenizerBase, precision: str = "fp32",
-                 tokens: int = 4096):
+                 tokens: int = 1024):
         if precision not in PRECISIONS:
             raise CourseError(f"unknown precision {precision!r}: use one of "
                               f"{', '.join(PRECISIONS)}")
+        if model.get_output_embeddings() is None:
+            parts(model)  # says what to load instead
         if model.training:
             raise CourseError("the model is in training mode, so dropout makes its answers "
                               "random: call model.eval() first")

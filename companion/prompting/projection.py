@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives.masked import parts
+from companion.prompting import last_layer
 
 
 def longest(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -23,6 +24,8 @@ def longest(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> int:
 def states_at(encoder: nn.Module, ids: torch.Tensor, attention: torch.Tensor | None,
               masks: torch.Tensor) -> torch.Tensor:
     """Hidden states at the positions ``masks`` (batch, k): shape (batch, k, width)."""
+    if last_layer.fits(encoder):
+        return last_layer.states_at(encoder, ids, attention, masks)
     states = encoder(input_ids=ids, attention_mask=attention).last_hidden_state
     return states[torch.arange(len(ids), device=ids.device)[:, None], masks]
 

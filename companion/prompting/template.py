@@ -225,4 +225,5 @@ def _inside(encoding, text: str, start: int, end: int) -> list[int]:
         first += len(written) - len(written.lstrip()) if written.strip() else 0
         if start <= first < last <= end:
             found.append(at)
-    return found
+    # All from the first to the last: a space can be a token that claims no character.
+    return list(range(found[0], found[-1] + 1)) if found else []

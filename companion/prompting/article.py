@@ -1,0 +1,194 @@
+"""`Prompting`: the interface of the article that this part grew from, correct inside.
+
+The names and the return shapes are the article's (`prompt_pred`, `compute_tokens_prob`,
+`fine_tune`, `scores_dict`, `goodToken`, `badToken`). What it does otherwise than the article
+is listed fault by fault in `literal.py`. For many texts, several labels or calibration use
+`PromptClassifier`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from companion import checkpoints
+from companion.errors import CourseError
+from companion.prompting.article_tuning import Tuning, word_ids
+from companion.prompting.batching import batches, pad
+from companion.prompting.projection import longest, word_logits
+from companion.prompting.template import Encoded
+from companion.prompting.verbalizer import log_sum
+
+
+class Prompting(Tuning):
+    """A masked LM that is asked one text at a time, and can be tuned on two label words.
+
+    Args:
+        model: a course checkpoint, a local folder, a hub id, or a model object.
+        tokenizer: the tokenizer or its name; by default that of the checkpoint. A model object
+            needs it.
+
+    Attributes:
+        scores_dict: ``token -> probability`` of the latest ``prompt_pred``.
+        max_length: the most tokens that the model reads, special tokens included.
+        prompt, goodToken, badToken: what ``fine_tune`` trained with and ``predict`` asks.
+
+    Raises:
+        CourseError: nothing of this name, a model object without tokenizer or in training mode,
+            no masked LM, a tokenizer without mask token or with more entries than the model.
+    """
+
+    def __init__(self, model: str | Path | PreTrainedModel = "bert-mini-en",
+                 tokenizer: str | Path | PreTrainedTokenizerBase | None = None):
+        self.model, self.tokenizer = _loaded(model, tokenizer)
+        self.max_length = longest(self.model, self.tokenizer)
+        self.scores_dict: dict[str, torch.Tensor] = {}
+        self.prompt, self.goodToken, self.badToken = "Since it was [MASK].", "good", "bad"
+
+    @torch.no_grad()
+    def prompt_pred(self, text: str) -> list[tuple[str, torch.Tensor]]:
+        """The whole vocabulary at the mask of a text, most probable first.
+
+        One forward pass in float32, and a softmax over the vocabulary.
+
+        Args:
+            text: ends in a prompt with one ``[MASK]``, such as "A fine film. It was [MASK]."
+
+        Returns:
+            ``(token, probability)`` for every token, the probability a tensor without axes. The
+            same is in ``scores_dict``.
+
+        Raises:
+            CourseError: an empty text, no mask or two, a text longer than the model reads.
+        """
+        tokens = torch.arange(len(self.tokenizer))
+        chances = self._word_logits(self._encoded([text]), tokens, normalised=True)[0].exp()
+        values, order = chances.sort(descending=True, stable=True)
+        ranked = list(zip(self.tokenizer.convert_ids_to_tokens(order.tolist()), values.unbind()))
+        self.scores_dict = dict(ranked)
+        return ranked
+
+    def compute_tokens_prob(self, text: str, token_list1: Sequence[str],
+                            token_list2: Sequence[str], *, border: float = 0.0) -> torch.Tensor:
+        """How the probability of two word lists divides at the mask. Shape (2,), sums to 1.
+
+        Each list counts with the *mean* probability of its words, so a longer list has no
+        advantage. A word that is not one token of the vocabulary is refused.
+
+        Args:
+            text: as in ``prompt_pred``.
+            token_list1, token_list2: words as they are written, such as ``["good", "great"]``.
+            border: log-odds at which the two are equal. 0 takes the model as it is; the median
+                of ``log_odds`` of unlabelled texts takes out its preference for one list.
+
+        Raises:
+            CourseError: as ``prompt_pred``; an empty list, a word that is unknown, of several
+                tokens, or there twice.
+        """
+        odds = self.log_odds([text], token_list1, token_list2)[0] - border
+        return torch.stack([odds, -odds]).sigmoid()
+
+    @torch.no_grad()
+    def log_odds(self, texts: Sequence[str], token_list1: Sequence[str],
+                 token_list2: Sequence[str]) -> torch.Tensor:
+        """For each text, log(mean probability of list 1 / mean probability of list 2).
+
+        The numbers behind ``compute_tokens_prob``, for many texts. Shape (texts,), float32.
+        """
+        one, two = ([words] if isinstance(words, str) else list(words)
+                    for words in (token_list1, token_list2))
+        tokens = word_ids({"token_list1": one, "token_list2": two}, self.tokenizer)
+        # Logits do: what turns them into log-probabilities is the same for both lists.
+        logits = self._word_logits(self._encoded(texts), tokens)
+        first, second = logits.tensor_split([len(one)], -1)
+        return self._together(first) - self._together(second)
+
+    @staticmethod
+    def _together(logits: torch.Tensor) -> torch.Tensor:
+        """Log of the mean of exponentials: (texts, words) -> (texts,)."""
+        return log_sum(logits) - torch.tensor(float(logits.shape[-1])).log()
+
+    def _encoded(self, texts: Sequence[str]) -> Encoded:
+        """Texts that bring their prompt with them, with special tokens."""
+        result = Encoded([], [], [])
+        for ids in map(self._ids, _listed(texts)):
+            result.ids.append(ids)
+            result.masks.append([ids.index(self.tokenizer.mask_token_id)])
+            result.truncated.append(0)
+        return result
+
+    def _ids(self, text: str) -> list[int]:
+        if not isinstance(text, str) or not text.strip():
+            raise CourseError("the text is empty or no str: give a text that ends in a prompt")
+        text = text.replace("[MASK]", self.tokenizer.mask_token)
+        ids = self.tokenizer(text, verbose=False)["input_ids"]
+        masks = ids.count(self.tokenizer.mask_token_id)
+        if masks != 1:
+            raise CourseError(f"the text has {masks or 'no'} mask{'s' * (masks > 1)}: end it with "
+                              "a prompt that has one, such as 'Because it was [MASK].'")
+        if len(ids) > self.max_length:
+            raise CourseError(f"the text has {len(ids)} tokens, the model reads {self.max_length}: "
+                              "shorten the text, not the prompt")
+        return ids
+
+    def _word_logits(self, encoded: Encoded, tokens: torch.Tensor,
+                     normalised: bool = False) -> torch.Tensor:
+        """Logits of ``tokens`` at the mask of each text: (texts, tokens), in their order."""
+        rows, order, device = [], [], self.model.device
+        for group in batches([len(ids) for ids in encoded.ids]):
+            ids, attention = pad([encoded.ids[i] for i in group], self.tokenizer.pad_token_id or 0)
+            places = torch.tensor([encoded.masks[i] for i in group], device=device)
+            attention = attention if attention is None else attention.to(device)
+            rows.append(word_logits(self.model, ids.to(device), places, tokens.to(device),
+                                    attention, normalised)[:, 0].cpu())
+            order += group
+        return torch.cat(rows)[torch.tensor(order).argsort()]
+
+
+def _listed(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise CourseError("this is one text where a list is expected: write [text]")
+    texts = list(texts)
+    if not texts:
+        raise CourseError("there are no texts: give at least one")
+    return texts
+
+
+def _loaded(model, tokenizer) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if isinstance(model, torch.nn.Module):
+        if tokenizer is None:
+            raise CourseError("a model object needs its tokenizer: Prompting(model=..., "
+                              "tokenizer=...)")
+        own = None
+    else:
+        model, own = checkpoints.load(model)
+    tokenizer = own if tokenizer is None else _tokenizer(tokenizer)
+    _refuse_unfit(model, tokenizer)
+    return model, tokenizer
+
+
+def _tokenizer(given: str | Path | PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    if isinstance(given, PreTrainedTokenizerBase):
+        return given
+    course = str(given) in checkpoints.COURSE
+    try:
+        return AutoTokenizer.from_pretrained(checkpoints.folder(given) if course else given)
+    except (OSError, ValueError):
+        raise CourseError(f"no tokenizer is called '{given}': give a course checkpoint, a folder, "
+                          "a hub id or a tokenizer object") from None
+
+
+def _refuse_unfit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    if not any(kind.__name__.endswith("ForMaskedLM") for kind in type(model).__mro__):
+        raise CourseError(f"{type(model).__name__} is no masked LM: load it with "
+                          "AutoModelForMaskedLM")
+    if model.training:
+        raise CourseError("the model is in training mode, so dropout makes its answers random: "
+                          "call model.eval() first")
+    if tokenizer.mask_token is None:
+        raise CourseError("this tokenizer has no mask token: use the one of the model")
+    entries = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > entries:
+        raise CourseError(f"the tokenizer has {len(tokenizer)} entries but the model {entries}: "
+                          "use the tokenizer that the model was trained with")

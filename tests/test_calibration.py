@@ -1,0 +1,69 @@
+"""Calibration: what each bias promises, and that no label is needed for it."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_template import refused
+
+from companion.prompting import calibration
+
+
+def some_scores(texts, labels, seed, spread=3.0):
+    draw = torch.Generator().manual_seed(seed)
+    return spread * torch.randn(texts, labels, generator=draw) + 4 * torch.randn(
+        labels, generator=draw)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(2, 5), st.integers(0, 999))
+def test_contextual_makes_the_content_free_answer_uniform(texts, labels, seed):
+    scores = some_scores(texts, labels, seed)
+    bias = calibration.contextual(scores)
+    mean = scores.softmax(1).mean(0)  # Zhao et al.: multiply by the inverse, then normalise
+    torch.testing.assert_close(bias.exp() * mean, torch.ones(labels))
+    if texts == 1:
+        torch.testing.assert_close((scores + bias).softmax(1), torch.full((1, labels), 1 / labels))
+
+
+@settings(deadline=None)
+@given(st.integers(2, 40), st.integers(2, 5), st.integers(0, 999), st.data())
+def test_prior_matching_makes_the_mean_probability_the_prior(texts, labels, seed, data):
+    parts = data.draw(st.lists(st.integers(1, 5), min_size=labels, max_size=labels))
+    prior = [part / sum(parts) for part in parts]
+    scores = some_scores(texts, labels, seed, 1.0)
+    mean = (scores + calibration.prior_matching(scores, prior)).softmax(1).mean(0)
+    torch.testing.assert_close(mean, torch.tensor(prior), atol=1e-4, rtol=1e-3)
+
+
+@given(st.integers(2, 40), st.integers(0, 999), st.integers(1, 9))
+def test_median_gives_each_label_its_share_of_the_texts(texts, seed, tenths):
+    scores = some_scores(texts, 2, seed)
+    bias = calibration.median(scores, [tenths / 10, 1 - tenths / 10])
+    first = ((scores + bias).argmax(1) == 0).float().sum()
+    assert abs(first - texts * tenths / 10) <= 1
+    if tenths == 5:
+        border = (scores[:, 1] - scores[:, 0]).quantile(0.5)
+        torch.testing.assert_close(bias[0] - bias[1], border)
+
+
+@given(st.integers(0, 99))
+def test_a_constant_for_each_text_changes_nothing(seed):
+    scores = some_scores(9, 2, seed)
+    moved = scores + torch.randn(9, 1, generator=torch.Generator().manual_seed(seed))
+    for method in (calibration.contextual, calibration.prior_matching, calibration.median):
+        torch.testing.assert_close(method(scores), method(moved), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("match, call", [
+    (r"scores have shape \(0, 2\): give", lambda: calibration.contextual(torch.ones(0, 2))),
+    (r"scores have shape \(3,\): give", lambda: calibration.prior_matching(torch.ones(3))),
+    ("the median needs two labels, not 3: calibrate", lambda: calibration.median(torch.ones(4, 3))),
+    ("the prior is .*: give 2 shares", lambda: calibration.median(torch.ones(4, 2), [0.5, 0.6])),
+    ("the prior is .*: give 2 shares", lambda: calibration.prior_matching(
+        torch.ones(4, 2), [1.0, 0.0])),
+    ("the prior is .*: give 3 shares", lambda: calibration.prior_matching(
+        torch.ones(4, 3), [0.5, 0.5])),
+])
+def test_bad_input_is_refused(match, call):
+    refused(match, call)

@@ -1,0 +1,241 @@
+"""The classifier against the slow way: one text, the whole model, the whole vocabulary."""
+
+import pytest
+import tiny
+import tiny_prompts
+import torch
+from test_template import refused
+from transformers import BertModel, DistilBertConfig, DistilBertForMaskedLM, pipeline
+
+from companion.prompting import Ensemble, PromptClassifier, Template, Verbalizer
+from companion.prompting.projection import longest
+
+PAIRS = {name: tiny_prompts.pair(name) for name in tiny_prompts.TOKENIZERS}
+TEXTS = [text[: 12 + 9 * (i % 7)] for i, text in enumerate(tiny.texts(23))]
+TEMPLATE, WORDS = Template("{text} Because it was {mask}."), tiny_prompts.WORDS
+BF16 = 0.15  # bf16 has 8 bits: logits of this size (up to 10) are off by a few hundredths
+
+
+def classifier(family="bert", template=TEMPLATE, words=WORDS, settings=None, **more):
+    model, tokenizer = PAIRS[family]
+    return PromptClassifier(model, template, Verbalizer(words, **(settings or {})),
+                            tokenizer=tokenizer, **more)
+
+
+@torch.no_grad()
+def slowly(model, tokenizer, template, verbalizer, texts):
+    """Log-probabilities of the words (texts, words), with nothing but transformers."""
+    rows = []
+    for text in texts:
+        row = []
+        for ids in verbalizer.tokens(tokenizer):
+            gap = tokenizer.mask_token * (1 if template.places > 1 else len(ids))
+            written = template.pattern.replace("{mask}", gap).replace("{text}", text)
+            batch = tokenizer(written, return_tensors="pt")
+            at = batch["input_ids"][0] == tokenizer.mask_token_id
+            found = model(**batch).logits[0][at].log_softmax(-1)
+            row.append(found[torch.arange(len(ids)), torch.tensor(ids)].mean())
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
+
+
+def border(scores):
+    """A bias for two labels that lies in the widest gap, far from every text."""
+    order = (scores[:, 1] - scores[:, 0]).sort().values
+    gap = order.diff().argmax()
+    middle = order[gap : gap + 2].mean()
+    return torch.stack([middle / 2, -middle / 2])
+
+
+@pytest.mark.parametrize("family", PAIRS)
+@pytest.mark.parametrize("pattern", ["{text} Because it was {mask}.", "It was {mask} : {text}"])
+@pytest.mark.parametrize("aggregation", ["logsumexp", "mean", "max"])
+def test_predictions_are_those_of_the_slow_way(family, pattern, aggregation):
+    model, tokenizer = PAIRS[family]
+    fast = classifier(family, Template(pattern), settings={"aggregation": aggregation}, tokens=64)
+    slow = fast.verbalizer.aggregate(slowly(model, tokenizer, fast.template, fast.verbalizer,
+                                            TEXTS))
+    torch.testing.assert_close(fast.predict_proba(TEXTS), slow.softmax(1), atol=2e-5, rtol=1e-4)
+    fast.bias = border(slow)  # with it both labels are predicted
+    assert fast.predict(TEXTS) == [fast.labels[i] for i in (slow + fast.bias).argmax(1)]
+    assert len(set(fast.predict(TEXTS))) == 2
+
+
+@pytest.mark.parametrize("family", PAIRS)
+def test_scores_are_those_of_the_fill_mask_pipeline(family):
+    model, tokenizer = PAIRS[family]
+    fast = classifier(family)
+    pipe = pipeline("fill-mask", model=model, tokenizer=tokenizer)
+    ids = [token for token, in fast.verbalizer.tokens(tokenizer)]
+    theirs = []
+    for found in pipe([TEMPLATE.fill(text, tokenizer.mask_token) for text in TEXTS],
+                      targets=tokenizer.convert_ids_to_tokens(ids)):
+        by_id = {entry["token"]: entry["score"] for entry in found}
+        theirs.append([by_id[i] for i in ids])
+    theirs = torch.tensor(theirs)
+    ours = fast.word_scores(TEXTS).softmax(1)  # equal up to what the other words take
+    torch.testing.assert_close(ours, theirs / theirs.sum(1, keepdim=True), atol=2e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("family", PAIRS)
+@pytest.mark.parametrize("words", [
+    {"pos": ["great", "very good"], "neg": ["awful", "the bad river"]},  # 1, 2 and 3 tokens
+    {"pos": ["great good"], "neg": ["very bad"]},  # all of one length: no normaliser needed
+])
+def test_words_of_several_tokens(family, words):
+    if family == "bert":
+        words = {label: [word.replace("very", "the") for word in entry]
+                 for label, entry in words.items()}
+    model, tokenizer = PAIRS[family]
+    fast = classifier(family, words=words, settings={"several_tokens": True}, tokens=100)
+    slow = fast.verbalizer.aggregate(slowly(model, tokenizer, TEMPLATE, fast.verbalizer, TEXTS))
+    torch.testing.assert_close(fast.predict_proba(TEXTS), slow.softmax(1), atol=2e-5, rtol=1e-4)
+
+
+def test_as_many_masks_as_tokens_can_be_written_out():
+    words, settings = {"a": "the bad", "b": "the good"}, {"several_tokens": True}
+    short, long = (classifier(template=Template(pattern), words=words, settings=settings)
+                   for pattern in ("{text} it was {mask}.", "{text} it was {mask}{mask}."))
+    torch.testing.assert_close(short.scores(TEXTS), long.scores(TEXTS))
+
+
+def test_other_heads_run_as_a_whole():
+    tokenizer = PAIRS["bert"][1]
+    torch.manual_seed(0)
+    model = DistilBertForMaskedLM(DistilBertConfig(
+        vocab_size=len(tokenizer), dim=16, n_layers=1, n_heads=2, hidden_dim=32,
+        max_position_embeddings=64, initializer_range=0.3)).eval()
+    fast = PromptClassifier(model, TEMPLATE, Verbalizer(WORDS), tokenizer=tokenizer)
+    slow = slowly(model, tokenizer, TEMPLATE, fast.verbalizer, TEXTS)
+    torch.testing.assert_close(fast.word_scores(TEXTS).softmax(1), slow.softmax(1),
+                               atol=2e-5, rtol=1e-4)
+
+
+def test_attention_of_another_kind_gives_the_same():
+    model, tokenizer = PAIRS["bert"]
+    other = type(model)._from_config(model.config, attn_implementation="eager").eval()
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(
+        PromptClassifier(other, TEMPLATE, Verbalizer(WORDS), tokenizer=tokenizer).scores(TEXTS),
+        classifier().scores(TEXTS), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", PAIRS)
+def test_bf16_is_within_its_tolerance(family):
+    exact, half = classifier(family), classifier(family, precision="bf16")
+    difference = (exact.scores(TEXTS) - half.scores(TEXTS)).abs().max()
+    assert 0 < difference < BF16
+    assert half.scores(TEXTS).dtype == torch.float32
+
+
+def test_order_and_company_do_not_matter():
+    fast = classifier(tokens=50)
+    scores = fast.scores(TEXTS)
+    torch.testing.assert_close(fast.scores(TEXTS[::-1]), scores.flip(0), atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(fast.scores(TEXTS[4:5]), scores[4:5], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", PAIRS)
+def test_long_texts_fill_the_model_and_are_counted(family):
+    model, tokenizer = PAIRS[family]
+    fast = classifier(family)
+    assert fast.max_length == (64 - tokenizer.pad_token_id - 1 if family == "roberta" else
+                               64 if family == "albert" else longest(model, tokenizer))
+    texts = [TEXTS[0], " ".join(tiny.texts(20))]
+    result = fast.evaluate(texts, ["pos", "neg"])
+    assert result["count"] == 2 and result["truncated"] == 1
+    assert fast.truncated[0] == 0 and fast.truncated[1] > 50
+    two = classifier(family, words={"a": "great good", "b": "bad"},
+                     settings={"several_tokens": True})
+    two.scores(texts)
+    assert two.truncated == [0, fast.truncated[1] + 1]  # a second mask needs a place
+
+
+def test_evaluate():
+    fast = classifier()
+    predicted = fast.predict(TEXTS)
+    assert fast.evaluate(TEXTS, predicted) == {"accuracy": 1.0, "count": 23, "truncated": 0}
+    other = ["pos" if predicted[0] == "neg" else "neg", *predicted[1:]]
+    assert fast.evaluate(TEXTS, other)["accuracy"] == pytest.approx(22 / 23)
+    numbered = classifier(words={1: ["great"], 0: ["bad"]})
+    assert numbered.evaluate(TEXTS, numbered.predict(TEXTS))["accuracy"] == 1
+
+
+# --- calibration and ensembles ------------------------------------------------------------
+
+
+def test_calibration():
+    fast = classifier()
+    raw = fast.scores(TEXTS)
+    half = fast.calibrate("median", TEXTS).predict(TEXTS)
+    assert abs(half.count("pos") - 11.5) <= 1
+    mean = fast.calibrate("prior", TEXTS, [0.3, 0.7]).predict_proba(TEXTS).mean(0)
+    torch.testing.assert_close(mean, torch.tensor([0.3, 0.7]), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fast.scores(TEXTS, calibrated=False), raw)
+    torch.testing.assert_close(fast.calibrate("none").scores(TEXTS), raw)
+
+
+@pytest.mark.parametrize("family", PAIRS)
+def test_contextual_calibration_reads_content_free_inputs(family):
+    model, tokenizer = PAIRS[family]
+    fast = classifier(family).calibrate("contextual")
+    free = ["N/A", "", tokenizer.mask_token]
+    found = fast.verbalizer.aggregate(fast.word_scores(free, content_free=True)).softmax(1).mean(0)
+    torch.testing.assert_close(fast.bias, -found.log())
+    only = fast.calibrate("contextual", ["N/A"])
+    torch.testing.assert_close(only.predict_proba(["N/A"]), torch.full((1, 2), 0.5))
+    two = classifier(family, Template("{text} {span} is {mask}.")).calibrate("contextual")
+    assert two.bias.shape == (2,)
+
+
+def test_ensembles():
+    members = [classifier(), classifier(template=Template("It was {mask} : {text}"))]
+    both = Ensemble(members).calibrate("median", TEXTS)
+    mean = sum(member.scores(TEXTS).log_softmax(1) for member in members) / 2
+    torch.testing.assert_close(both.scores(TEXTS), mean)
+    assert both.predict(TEXTS) == [both.labels[i] for i in mean.argmax(1)]
+    assert both.evaluate([*TEXTS, " ".join(tiny.texts(20))], ["pos"] * 24)["truncated"] == 1
+    alone = Ensemble([classifier()])
+    torch.testing.assert_close(alone.predict_proba(TEXTS), classifier().predict_proba(TEXTS))
+
+
+# --- refusals -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("match, call", [
+    ("unknown precision 'fp8': use one of fp32", lambda: classifier(precision="fp8")),
+    ("template has 2 masks, but label words have 1 tokens: write one",
+     lambda: classifier(template=Template("{text} {mask}{mask}"))),
+    ("does not know '☃'", lambda: classifier(words={"a": "☃", "b": "bad"})),
+    ("there are no texts: give", lambda: classifier().scores([])),
+    ("one text where a list is expected", lambda: classifier().predict("good")),
+    ("text 1, slot 'text', is empty", lambda: classifier().predict(["good", ""])),
+    ("2 texts and 1 labels: give one label", lambda: classifier().evaluate(["a", "b"], ["pos"])),
+    ("label 1 is none of the verbalizer's .'pos', 'neg'.: use",
+     lambda: classifier().evaluate(["a", "b"], [1, 0])),
+    ("label 2 is none of the verbalizer's .1, 0.",
+     lambda: classifier(words={1: "good", 0: "bad"}).evaluate(["a"], [2])),
+    ("unknown calibration 'magic': use none", lambda: classifier().calibrate("magic")),
+    ("calibration by prior needs unlabelled texts: give texts=",
+     lambda: classifier().calibrate("prior")),
+    ("calibration by median needs", lambda: classifier().calibrate("median")),
+    ("no slot, so it has no content to take away: calibrate",
+     lambda: classifier(template=Template("It was {mask}.")).calibrate("contextual")),
+    ("the ensemble is empty: give", lambda: Ensemble([])),
+    ("other labels or another order of them: use", lambda: Ensemble([
+        classifier(), classifier(words={"neg": "bad", "pos": "good"})])),
+])
+def test_bad_input_is_refused(match, call):
+    refused(match, call)
+
+
+def test_models_that_cannot_answer_are_refused():
+    model, tokenizer = PAIRS["bert"]
+    headless = BertModel(model.config).eval()
+    arguments = TEMPLATE, Verbalizer(WORDS)
+    refused("has no masked-LM head: load it with AutoModelForMaskedLM",
+            lambda: PromptClassifier(headless, *arguments, tokenizer=tokenizer))
+    refused("in training mode, .*: call model.eval", lambda: PromptClassifier(
+        tiny.model(vocabulary=len(tokenizer)).train(), *arguments, tokenizer=tokenizer))
+    refused("leaves no room for it: shorten", lambda: classifier(
+        template=Template("the " * 70 + "{text} {mask}")).predict(["good"]))
