@@ -105,7 +105,10 @@ def spread(seconds: float) -> None:
 # --- words ----------------------------------------------------------------------------------
 
 def best_template() -> str:
-    """The best mean of the two collections, with words chosen on the other half."""
+    """The best mean of the two collections, with words chosen on the other half.
+
+    Of the templates that are done: run ``spread`` to its end first.
+    """
     def value(row: dict) -> float:
         return sum(row["accuracy"][c][setting.CHOSEN]["median"] for c in setting.COLLECTIONS)
     return max(rows("spread"), key=value)["template"]
@@ -114,7 +117,6 @@ def best_template() -> str:
 def choose_words() -> None:
     if rows("words"):
         return print("the words are chosen already")
-    spread(1e9)  # what is left of it
     (model, tokenizer), pattern = load(), best_template()
     words = word_choice.plain_words(tokenizer)
     names, parts = list(words), []
@@ -127,7 +129,8 @@ def choose_words() -> None:
     best = word_choice.fillers([table for table, _ in parts], setting.FILLERS)
     negative, positive = word_choice.choose([(table[:, best], labels) for table, labels in parts],
                                             setting.SIZE, setting.POOL)
-    add({"part": "words", "template": pattern, "labels read": setting.LABELLED,
+    add({"part": "words", "template": pattern, "of": len(rows("spread")),
+         "labels read": setting.LABELLED,
          "negative": [names[best[i]] for i in negative],
          "positive": [names[best[i]] for i in positive]})
     print(rows("words"))

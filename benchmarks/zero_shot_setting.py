@@ -46,8 +46,8 @@ CHOSEN = "chosen"
 
 # The training reviews are in the order of a hash, so the first ones are a random sample.
 SPREAD = {"rotten_tomatoes": 1600, "imdb": 800}  # labels read: choice of the template
-LABELLED = {"rotten_tomatoes": 6000, "imdb": 2400}  # labels read: choice of the words
-BORDER = 600  # those after them, labels not read: calibration
+LABELLED = {"rotten_tomatoes": 4000, "imdb": 1600}  # labels read: choice of the words
+BORDER = 400  # those after them, labels not read: calibration
 FILLERS, POOL, SIZE = 1000, 50, 24  # see companion.prompting.word_choice
 
 

@@ -27,7 +27,7 @@
 #
 # Reading and running take about 40 minutes, the exercises about as long again.
 # The notebook itself runs in well under a minute on two CPU cores.
-# Read [Masked language modelling](masked_lm.ipynb) first.
+# Read [From masked words to prompts](prompts.ipynb) first: it builds the parts that you use here.
 
 # %% tags=["install", "hide-input"]
 # Set-up, written from site.toml: says what to do when the course package is missing.
@@ -65,7 +65,7 @@ for name, splits in reviews.items():
 #
 # ## A question instead of a classifier
 #
-# You need three things.
+# The chapter before has built three parts.
 #
 # - A [template](../book/glossary.md#template) puts the text into a sentence with a gap.
 # - [Label words](../book/glossary.md#label-words) are words that could fill the gap, some for each label. The table that holds them is the [verbalizer](../book/glossary.md#verbalizer).
@@ -157,7 +157,7 @@ figure
 #
 # ### Without any text: contextual calibration
 #
-# Zhao et al. (2021) ask the same question about a [text without content](../book/glossary.md#content-free-input), such as "N/A", nothing at all, or a second gap. A fair prompt would answer with equal probabilities. Let $\bar{p}_y$ be the mean probability of the label $y$ over these inputs. The bias undoes it:
+# You know this one from the chapter before. Zhao et al. (2021) ask the same question about a [text without content](../book/glossary.md#content-free-input), such as "N/A", nothing at all, or a second gap. A fair prompt would answer with equal probabilities. Let $\bar{p}_y$ be the mean probability of the label $y$ over these inputs. The bias undoes it:
 #
 # $$b_y = -\ln \bar{p}_y$$
 #
