@@ -191,7 +191,7 @@ for method in ("none", "contextual", "prior", "median"):
 # %% [markdown]
 # ## How much depends on the question?
 #
-# So far you have seen one template and two lists of words. The program `benchmarks/zero_shot.py` tries twenty templates, with four sets of words and four kinds of calibration, on training reviews. Each row of its result was written when it was ready; the next cells read them.
+# So far you have seen one template and two lists of words. The program `benchmarks/zero_shot.py` tries twenty templates, with four sets of words and four kinds of calibration, on training reviews. It writes a row when a template is done, and the next cells read the rows that are there.
 
 # %%
 results = [json.loads(line) for line in
@@ -362,7 +362,8 @@ for collection in COLLECTIONS:
 # - The *linear [bag of words](../book/glossary.md#bag-of-words)* is a baseline with labels: [logistic regression](../book/glossary.md#logistic-regression) on [tf-idf](../book/glossary.md#tf-idf). With all training labels it shows what labels can buy. With fewer it shows what zero-shot is worth.
 
 # %%
-baselines = [row for row in results if row["part"] == "baseline"]
+baselines = sorted((row for row in results if row["part"] == "baseline"),
+                   key=lambda row: (row["collection"], row["labels"]))
 print(table(["collection", "baseline", "labels", "accuracy"],
             [[row["collection"], row["name"], row["labels"], f"{row['accuracy']:.3f}"]
              for row in baselines]))
