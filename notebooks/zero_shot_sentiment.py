@@ -83,6 +83,8 @@ for sentence, row in zip(sentences, simple.predict_proba(sentences)):
     print(f"positive {row[1]:.2f}  {template.fill(sentence)}")
 
 # %% [markdown]
+# The second sentence is a complaint, and it gets a high score: none of its words is a bad word. You will meet this error again.
+#
 # `cut="beginning"` says what happens to a review that is too long: it loses its beginning, because the verdict often comes last. The gap is never cut.
 #
 # ## From words to a label
@@ -266,7 +268,7 @@ for collection in COLLECTIONS:
         print(f"{collection:16} {method:10} is worse than none with {worse:2} of {len(spread)} templates")
 
 # %% [markdown]
-# *Words* come next, then the *template*, once the border is right. Still, do not trust a result that was reported with one prompt only: ask how the prompt was found, and on which texts.
+# The *template* comes next: even with the right border, the worst and the best are further apart than one word a side and many *words*. So do not trust a result that was reported with one prompt only: ask how the prompt was found, and on which texts.
 #
 # ## Choosing label words
 #
@@ -306,7 +308,7 @@ for side in ("positive", "negative"):
 # %% [markdown]
 # Remember what this took: thousands of labels. A classifier with words chosen like this is no longer zero-shot in the strict sense. What stays untouched is the model: not one weight has changed.
 #
-# Read the lists critically. Most entries are opinions. Some are things that good or bad films have or lack, and a few you would not have thought of. Each of them only says: the model finds it more probable after reviews of one side.
+# Read the lists critically. Most entries are opinions. Some are things that good or bad films have or lack. One, *lou*, is a name: the two rules let it through, and it stayed in, because the list was fixed before the test. Each entry only says: the model finds it more probable after reviews of one side.
 #
 # ## The test splits, read once
 #
@@ -349,10 +351,12 @@ for collection in COLLECTIONS:
     gain = right[0].astype(float) - right[1]
     resampled = gain[rng.integers(0, len(gain), (5000, len(gain)))].mean(1)
     low, high = np.percentile(resampled, [2.5, 97.5])
+    assert low <= 0 <= high
     print(f"{collection:16} {len(gain)} reviews  gain {gain.mean():+.3f}  [{low:+.3f}, {high:+.3f}]")
 
 # %% [markdown]
-# If an interval holds 0, the test cannot tell the two lists apart. Do not report such a gain as progress.
+# On whole reviews the chosen words gain a little. On single sentences they gain nothing. Both intervals hold 0, so this test cannot tell the two lists apart, and the labels that were read for the choice have bought nothing certain.
+# That is a negative result, and it is reported as one. The goal for Rotten Tomatoes, set beforehand, was 0.74: it was not reached.
 #
 # ### Two baselines
 #
