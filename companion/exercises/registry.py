@@ -16,6 +16,7 @@ from companion.exercises import (
     spans,
     tags,
     transformer,
+    zero_shot,
 )
 from companion.exercises.exercise import Exercise
 
@@ -28,6 +29,7 @@ CHAPTERS = {
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
     "prompts": prompts,
+    "zero_shot_sentiment": zero_shot,
     "article_repaired": article,
     "zero_shot_ner": entities,
     "chinese_ner_data": tags,

@@ -1,0 +1,131 @@
+"""Choosing label words from labelled texts: which words at the gap tell the labels apart?
+
+The idea is that of Gao et al. (2021, section 5.1), for two labels: rank the vocabulary by what
+the model itself says at the mask, then look for the words that work together.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from companion.errors import CourseError
+from companion.pretraining.loop import fast_at_bf16
+from companion.prompting.batching import batches, pad
+from companion.prompting.projection import longest, word_logits
+from companion.prompting.template import Input, Template
+from companion.prompting.verbalizer import vocabulary_words
+
+Labelled = tuple[torch.Tensor, torch.Tensor]  # scores (texts, words) and labels 0 or 1 (texts,)
+
+
+def plain_words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """Words of one token that have three letters or more and nothing else, with their ids."""
+    return {word: i for word, i in vocabulary_words(tokenizer).items()
+            if word.isascii() and word.isalpha() and len(word) > 2}
+
+
+@torch.inference_mode()
+def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
+                      template: Template, texts: Sequence[Input], rows: Sequence[int],
+                      precision: str = "auto", tokens: int = 4096,
+                      content_free: bool = False) -> torch.Tensor:
+    """Log-probabilities of the tokens ``rows`` at the mask of each text: (texts, len(rows)).
+
+    Args:
+        template: with one mask. A text that is too long is cut as the template says.
+        precision: ``"fp32"``, ``"bf16"`` or ``"auto"``, as in ``PromptClassifier``.
+        content_free: see ``Template.encode``.
+
+    Raises:
+        CourseError: a template with several masks.
+    """
+    if template.places != 1:
+        raise CourseError(f"the template has {template.places} masks: words are chosen for one")
+    encoded = template.encode(tokenizer, texts, longest(model, tokenizer),
+                              content_free=content_free)
+    half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
+    result, wanted = torch.empty(len(encoded.ids), len(rows)), torch.tensor(rows)
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        for group in batches([len(ids) for ids in encoded.ids], tokens):
+            ids, attention = pad([encoded.ids[i] for i in group], tokenizer.pad_token_id or 0)
+            masks = torch.tensor([encoded.masks[i] for i in group])
+            result[group] = word_logits(model, ids, masks, wanted, attention,
+                                        normalised=True)[:, 0]
+    return result
+
+
+def fillers(scores: Sequence[torch.Tensor], number: int) -> torch.Tensor:
+    """Columns of the words that fit the gap best on average. No label is read.
+
+    Args:
+        scores: log-probabilities (texts, words), one tensor for each collection of texts;
+            every collection weighs the same.
+    """
+    mean = torch.stack([part.mean(0) for part in scores]).mean(0)
+    if not 0 < number <= len(mean):
+        raise CourseError(f"{number} words were asked for, but there are {len(mean)}: ask for "
+                          "1 up to that many")
+    return mean.topk(number).indices
+
+
+def separation(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """How far apart the scores of the two labels lie, for each column: (columns,).
+
+    The difference of the two means, divided by the common standard deviation (Cohen's d).
+    Above 0: higher where the label is 1.
+
+    Raises:
+        CourseError: labels that are not 0 and 1, or fewer than two texts of one of them.
+    """
+    if len(labels) != len(scores) or not set(labels.tolist()) <= {0, 1}:
+        raise CourseError(f"there are {len(scores)} texts: give as many labels, each 0 or 1")
+    one, zero = scores[labels == 1], scores[labels == 0]
+    if min(len(one), len(zero)) < 2:
+        raise CourseError("one label has fewer than two texts: give texts of both labels")
+    return (one.mean(0) - zero.mean(0)) / ((one.var(0) + zero.var(0)) / 2).sqrt()
+
+
+def choose(parts: Sequence[Labelled], size: int = 24,
+           pool: int = 50) -> tuple[list[int], list[int]]:
+    """Columns of the words for label 0 and for label 1, the first chosen first.
+
+    Candidates are the ``pool`` columns of either side that separate the labels best alone.
+    Then each side in turn gets the candidate with which the *means* of the two lists separate
+    the labels best. A word that repeats what others say adds little, so it comes late.
+
+    Args:
+        parts: log-probabilities and labels, one pair for each collection of texts; every
+            collection weighs the same.
+        size: words a side.
+
+    Raises:
+        CourseError: more words than candidates, or more candidates than words.
+    """
+    columns = parts[0][0].shape[1]
+    if not 0 < size <= pool <= columns // 2:
+        raise CourseError(f"{size} words of {pool} candidates a side, with {columns} words in "
+                          "all: size <= pool <= half of all words")
+    alone = sum(separation(*part) for part in parts)
+    pools = [(-alone).topk(pool).indices.tolist(), alone.topk(pool).indices.tolist()]
+    chosen: tuple[list[int], list[int]] = ([], [])
+    for _ in range(size):
+        for side in (1, 0):
+            chosen[side].append(_next(parts, chosen, side, pools[side]))
+    return chosen
+
+
+def _next(parts: Sequence[Labelled], chosen: tuple[list[int], list[int]], side: int,
+          pool: list[int]) -> int:
+    free = [column for column in pool if column not in chosen[side]]
+    value = sum(separation(_tried(scores, chosen, side, free), labels)
+                for scores, labels in parts)
+    return free[int((value if side else -value).argmax())]
+
+
+def _tried(scores: torch.Tensor, chosen: tuple[list[int], list[int]], side: int,
+           free: list[int]) -> torch.Tensor:
+    """The mean of one list with each free word added, minus the mean of the other list."""
+    mine, other = chosen[side], chosen[1 - side]
+    mean = (scores[:, mine].sum(1, keepdim=True) + scores[:, free]) / (len(mine) + 1)
+    return mean - scores[:, other].mean(1, keepdim=True) if other else mean
