@@ -5,7 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from companion.errors import CourseError
-from companion.exercises import causal, contrastive, masked, pairs, spans, transformer
+from companion.exercises import (
+    causal,
+    contrastive,
+    fewshot,
+    masked,
+    pairs,
+    spans,
+    transformer,
+)
 from companion.exercises.exercise import Exercise
 
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
@@ -16,6 +24,7 @@ CHAPTERS = {
     "causal_lm": causal,
     "sequence_to_sequence": spans,
     "contrastive_learning": contrastive,
+    "few_shot": fewshot,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES
