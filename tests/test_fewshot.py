@@ -125,3 +125,14 @@ def test_a_broken_draw_is_caught(mutant, test, monkeypatch):
     monkeypatch.setitem(globals(), "draw", mutant)
     with pytest.raises(AssertionError):
         globals()[test]()
+
+
+def test_comparison_of_two_methods_by_hand():
+    found = fewshot.compare([7.0, 10.0, 13.0], [2.0, 10.0, 6.0])
+    assert found == pytest.approx({"difference": 4, "joint": 5, "paired": 13 ** 0.5, "wins": 2})
+
+
+@pytest.mark.parametrize("first, second", [([0.5], [0.4]), ([0.5, 0.6], [0.4])])
+def test_a_comparison_needs_pairs(first, second):
+    with pytest.raises(CourseError, match="one of each method for every seed"):
+        fewshot.compare(first, second)

@@ -23,7 +23,7 @@ def _draw_cases() -> list[Case]:
 
 def _loss_cases() -> list[Case]:
     """Scores 2 and 0, and 1 and 3, by hand; then one with words out of order, in doubles."""
-    small = torch.tensor([[3.0, 1.0, 0.0], [1.0, 1.0, 3.0]], requires_grad=True)
+    small = torch.tensor([[1.0, 3.0, 0.0], [1.0, 1.0, 3.0]], requires_grad=True)
     by_hand = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(2))) / 2
     given = {"word_logits": small, "words": [[0, 1], [2]], "labels": torch.tensor([0, 0])}
     return [Case(given, torch.tensor(by_hand, requires_grad=True)), _large_loss_case()]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from companion.exercises.compare import equal
 from companion.exercises.exercise import Case
 from companion.exercises.masked_hints import _first, _same_result
 
@@ -105,14 +106,16 @@ def spread(case: Case, got: tuple) -> str | None:
     one, two = statistics.stdev(first), statistics.stdev(second)
     pairs = [a - b for a, b in zip(first, second)]
     count = len(first)
-    return _same_result(got[0], [
-        (-difference, "the difference is the wrong way round: first minus second."),
-        (statistics.median(first) - statistics.median(second),
-         "this is the difference of the medians. Take the means."),
-        (max(first) - max(second),
-         "this compares the best seeds. The best of several tries says little: take the means."),
-        (sum(pairs), "this is the sum of the differences. Divide it by their number."),
-    ]) or _same_result(got[1], [
+    if not equal(difference, got[0]):
+        return _same_result(got[0], [
+            (-difference, "the difference is the wrong way round: first minus second."),
+            (statistics.median(first) - statistics.median(second),
+             "this is the difference of the medians. Take the means."),
+            (max(first) - max(second),
+             "this compares the best seeds. The best of several tries says little: take the means."),
+            (sum(pairs), "this is the sum of the differences. Divide it by their number."),
+        ])
+    return _same_result(got[1], [
         (math.hypot(statistics.pstdev(first), statistics.pstdev(second)),
          "the squares are divided by n. The seeds are a sample: divide by n - 1."),
         (one + two,

@@ -8,6 +8,8 @@ among the 8 of K = 8. Draws of different seeds are independent of each other.
 """
 
 import hashlib
+import math
+import statistics
 from collections.abc import Sequence
 
 from datasets import Dataset
@@ -70,3 +72,27 @@ def checksum(parts: Sequence[Dataset]) -> str:
     """16 hexadecimal digits that change when any example or its place changes."""
     names = "\n".join(name for part in parts for name in part["id"][:])
     return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+def compare(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
+    """Two methods after the same draws: is their difference larger than their spread?
+
+    Args:
+        first, second: accuracies, one for each seed in the same order.
+
+    Returns:
+        ``difference`` of the means (first minus second); ``joint``, the root of the summed
+        squared standard deviations (with n - 1), which is the standard deviation of the
+        difference of two independent runs; ``paired``, the standard deviation of the
+        differences seed by seed; ``wins``, the number of seeds where the first is better.
+
+    Raises:
+        CourseError: fewer than two seeds, or not the same number of both.
+    """
+    if len(first) != len(second) or len(first) < 2:
+        raise CourseError(f"{len(first)} and {len(second)} accuracies: give one of each method "
+                          "for every seed, and at least two seeds")
+    pairs = [a - b for a, b in zip(first, second)]
+    return {"difference": statistics.mean(pairs),
+            "joint": math.hypot(statistics.stdev(first), statistics.stdev(second)),
+            "paired": statistics.stdev(pairs), "wins": sum(pair > 0 for pair in pairs)}
