@@ -3,9 +3,9 @@
 Every cell of the grid (task, method, K, seed) is one line of ``results/fewshot.jsonl``. A line
 that is there is not measured again, so the program goes on where it was stopped.
 
-1. Choice: for each method, eight settings (three where only a part is trained) are tried with
-   seed 7, which draws no cell, and judged on other *training* reviews of Rotten Tomatoes. The
-   best one is used for all cells.
+1. Choice: for each method, six to eight settings (three where only a part is trained) are
+   tried with seed 7, which draws no cell, and judged on other *training* reviews of Rotten
+   Tomatoes. The best one is used for all cells.
 2. Cells: K examples per class of the training split, five draws; accuracy on test reviews.
    Models tuned with the largest K are also tested on the other collection.
 
@@ -31,7 +31,7 @@ from companion.prompting import PromptClassifier, Template, Verbalizer
 from companion.prompting.fewshot import SEEDS, SIZES, checksum, draw, key
 from companion.prompting.heads import HeadClassifier, head_tuning
 from companion.prompting.training import Budget
-from companion.prompting.tune import tune
+from companion.prompting.tuning import tune
 
 OUT = Path(__file__).with_name("results") / "fewshot.jsonl"
 CHOOSING = 7  # the seed that draws examples for choosing settings, and no cell
@@ -53,8 +53,8 @@ LOADED = {"rotten_tomatoes": (lambda: movie_reviews(collection="rotten_tomatoes"
 RATES = {"prompt": (3e-6, 1e-5, 5e-5, 1e-4), "head": (2.5e-5, 5e-5, 1e-4, 2e-4)}
 SETTINGS = {  # what is tried for each method
     "prompt": [{"rate": r, "calibrate": c} for r in RATES["prompt"] for c in ("none", "prior")],
-    "head": [{"rate": r, "fresh_rate": 10 * r, "pooling": p} for r in RATES["head"]
-             for p in ("mean", "cls")],
+    "head": [{"rate": r, "fresh_rate": 10 * r, "pooling": p} for p, rates in
+             (("mean", RATES["head"]), ("cls", RATES["head"][2:])) for r in rates],
     "lm head": [{"rate": r, "calibrate": "prior"} for r in (3e-4, 1e-3, 3e-3)],
     "soft prompt": [{"rate": r, "calibrate": "prior"} for r in (3e-3, 1e-2, 3e-2)],
 }
@@ -185,8 +185,8 @@ def plan(names: list[str]) -> list[dict]:
                   for k, seed in itertools.product(SIZES, SEEDS)]
     # The cells that decide most come first, in case there is no time for all.
     cells += [{"task": name, "method": method, "k": k, "seed": seed}
-              for sizes in ((16, 4), (64, 8, 32)) for name in names
-              for k, seed, method in itertools.product(sizes, SEEDS, ("prompt", "head"))]
+              for name, k, seed, method in itertools.product(names, (16, 4, 8, 64, 32), SEEDS,
+                                                             ("prompt", "head"))]
     cells += choices(chooses, ("lm head", "soft prompt"))
     return cells + [
         {"task": chooses, "method": method, "k": k, "seed": seed}

@@ -59,7 +59,7 @@ from companion.prompting import PromptClassifier, Template, Verbalizer
 from companion.prompting.fewshot import SEEDS, SIZES, checksum, compare, draw
 from companion.prompting.heads import HeadClassifier, head_tuning
 from companion.prompting.training import Budget, batch_of
-from companion.prompting.tune import Examples, tune
+from companion.prompting.tuning import Examples, tune
 
 CHECKPOINT = "bert-mini-en"  # or "bert-base-uncased", any masked LM of the Hub, or a folder
 reviews = movie_reviews(collection="rotten_tomatoes")

@@ -21,7 +21,7 @@ from companion.prompting.batching import batches, pad
 from companion.prompting.classifier import PRECISIONS, Predictor
 from companion.prompting.projection import longest
 from companion.prompting.training import Budget, check_examples, follow
-from companion.prompting.tune import numbers
+from companion.prompting.tuning import numbers
 from companion.prompting.verbalizer import Label
 
 

@@ -16,11 +16,11 @@ from companion.errors import CourseError
 from companion.prompting import PromptClassifier, Template, Verbalizer
 from companion.prompting import heads as heads_module
 from companion.prompting import training as training_module
-from companion.prompting import tune as tune_module
+from companion.prompting import tuning as tune_module
 from companion.prompting.heads import HeadClassifier, head_tuning
 from companion.prompting.soft import SoftWords
 from companion.prompting.training import Budget, batch_of
-from companion.prompting.tune import PARTS, Examples, tune
+from companion.prompting.tuning import PARTS, Examples, tune
 
 TOKENIZER = tiny.wordpiece(400)
 ONE = {"in": ["house", "window"], "out": ["river", "story"]}  # one token each
