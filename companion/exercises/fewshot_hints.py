@@ -112,7 +112,7 @@ def spread(case: Case, got: tuple) -> str | None:
             (statistics.median(first) - statistics.median(second),
              "this is the difference of the medians. Take the means."),
             (max(first) - max(second),
-             "this compares the best seeds. The best of several tries says little: take the means."),
+             "this compares the best seeds. The best of several says little: take the means."),
             (sum(pairs), "this is the sum of the differences. Divide it by their number."),
         ])
     return _same_result(got[1], [

@@ -54,11 +54,13 @@ def draw(split: Dataset, k: int, seed: int) -> tuple[Dataset, Dataset]:
 def _by_class(split: Dataset, k: int) -> list[list[int]]:
     missing = {"label", "id"} - set(split.column_names)
     if missing:
-        raise CourseError(f"the split has no column '{min(missing)}': take one of companion.corpora")
+        raise CourseError(f"the split has no column '{min(missing)}': take one of "
+                          "companion.corpora")
     if k < 1:
         raise CourseError(f"K is {k}: give at least 1 example per class")
     labels = split["label"][:]
-    groups = [[i for i, label in enumerate(labels) if label == kind] for kind in sorted(set(labels))]
+    groups = [[i for i, label in enumerate(labels) if label == kind]
+              for kind in sorted(set(labels))]
     if len(groups) < 2:
         raise CourseError(f"the split has {len(groups)} classes: a draw needs at least two")
     smallest = min(map(len, groups))

@@ -129,7 +129,7 @@ def tune(classifier: PromptClassifier, texts: Sequence[Input], labels: Sequence[
 
 
 def wanted(model: nn.Module, part: str) -> list[nn.Parameter]:
-    """The parameters that a part trains. A table that both encoder and head use is the encoder's."""
+    """The parameters that a part trains. A table of both encoder and head is the encoder's."""
     if part == "prompt":
         return [model.get_input_embeddings().soft]
     if part == "all":
