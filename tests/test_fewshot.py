@@ -1,5 +1,8 @@
 """K-shot draws: sizes, nesting, independence of the order of the data, fixed checksums."""
 
+import json
+from pathlib import Path
+
 import pytest
 from datasets import Dataset
 from hypothesis import Phase, given, settings
@@ -136,3 +139,19 @@ def test_comparison_of_two_methods_by_hand():
 def test_a_comparison_needs_pairs(first, second):
     with pytest.raises(CourseError, match="one of each method for every seed"):
         fewshot.compare(first, second)
+
+
+def test_committed_results_are_of_these_draws():
+    path = Path(__file__).parents[1] / "benchmarks" / "results" / "fewshot.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf8").splitlines()]
+    seen = [(*(line[name] for name in ("task", "method", "k", "seed")), str(line.get("setting"))
+             if line["seed"] not in SEEDS else "") for line in lines]
+    assert len(set(seen)) == len(seen)
+    splits = {task: movie_reviews(collection=task)["train"] for task in KNOWN}
+    known = {(task, k, seed): checksum([draw(split, k, seed)[0]])
+             for task, split in splits.items() for k in SIZES for seed in SEEDS}
+    cells = [line for line in lines if "draw" in line]
+    assert cells
+    for line in cells:
+        assert line["draw"] == known[line["task"], line["k"], line["seed"]]
+        assert line["count"] == {"rotten_tomatoes": 843, "imdb": 500}[line["task"]]
