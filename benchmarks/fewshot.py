@@ -4,8 +4,8 @@ Every cell of the grid (task, method, K, seed) is one line of ``results/fewshot.
 that is there is not measured again, so the program goes on where it was stopped.
 
 1. Choice: for each method, six to eight settings (three where only a part is trained) are
-   tried with K = 16 and seed 7, which draws no cell, and judged on other *training* reviews of Rotten
-   Tomatoes. The best one is used for all cells.
+   tried with K = 16 and seed 7, which draws no cell, and judged on other *training* reviews of
+   Rotten Tomatoes. The best one is used for all cells.
 2. Cells: K examples per class of the training split, five draws; accuracy on test reviews.
    Models tuned with the largest K are also tested on the other collection.
 
@@ -183,10 +183,10 @@ def plan(names: list[str]) -> list[dict]:
         cells += [{"task": name, "method": "zero-shot", "k": 0, "seed": 0}]
         cells += [{"task": name, "method": "probe", "k": k, "seed": seed}
                   for k, seed in itertools.product(SIZES, SEEDS)]
-    # The cells that decide most come first, in case there is no time for all.
-    cells += [{"task": name, "method": method, "k": k, "seed": seed}
-              for name, k, seed, method in itertools.product(names, (16, 4, 8, 64, 32), SEEDS,
-                                                             ("prompt", "head"))]
+        # The cells that decide most come first, in case there is no time for all.
+        cells += [{"task": name, "method": method, "k": k, "seed": seed}
+                  for k, seed, method in itertools.product((16, 4, 8, 64, 32), SEEDS,
+                                                           ("prompt", "head"))]
     cells += choices(chooses, ("lm head", "soft prompt"))
     return cells + [
         {"task": chooses, "method": method, "k": k, "seed": seed}
