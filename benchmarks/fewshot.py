@@ -181,12 +181,13 @@ def plan(names: list[str]) -> list[dict]:
     cells = choices(chooses, ("prompt", "head"))
     for name in names:
         cells += [{"task": name, "method": "zero-shot", "k": 0, "seed": 0}]
-        cells += [{"task": name, "method": "probe", "k": k, "seed": seed}
-                  for k, seed in itertools.product(SIZES, SEEDS)]
         # The cells that decide most come first, in case there is no time for all.
-        cells += [{"task": name, "method": method, "k": k, "seed": seed}
-                  for k, seed, method in itertools.product((16, 4, 8, 64, 32), SEEDS,
-                                                           ("prompt", "head"))]
+        pairs = [{"task": name, "method": method, "k": k, "seed": seed}
+                 for k, seed, method in itertools.product((4, 16, 8, 64, 32), SEEDS,
+                                                          ("prompt", "head"))]
+        probes = [{"task": name, "method": "probe", "k": k, "seed": seed}
+                  for k, seed in itertools.product(SIZES, SEEDS)]
+        cells += pairs[:20] + probes + pairs[20:]
     cells += choices(chooses, ("lm head", "soft prompt"))
     return cells + [
         {"task": chooses, "method": method, "k": k, "seed": seed}
