@@ -205,6 +205,9 @@ results = defaultdict(dict)
 for line in lines:
     if line["seed"] != CHOOSING:
         results[line["task"], line["method"], line["k"]][line["seed"]] = line["accuracy"]
+assert prompt.max_length == 64 and {line["count"] for line in lines
+                                    if line["task"] == "rotten_tomatoes"
+                                    and line["seed"] != CHOOSING} == {843}
 METHODS = {"prompt": "prompt tuning", "head": "head fine-tuning", "probe": "linear probe"}
 runs = {m: [results["rotten_tomatoes", m, 4][seed] for seed in SEEDS] for m in ("prompt", "head")}
 print("Rotten Tomatoes, K = 4")
