@@ -224,16 +224,26 @@ def same(wanted: dict, line: dict) -> bool:
     return all(wanted[name] == line[name] for name in keys)
 
 
+def stale(line: dict, lines: list[dict]) -> bool:
+    """Whether a cell was measured with another setting than the one that is chosen now."""
+    return line["seed"] != CHOOSING and line.get("setting") != chosen(lines, line["method"])
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--seconds", type=float, default=float("inf"))
     arguments.add_argument("--task", choices=LOADED, help="one task alone; default: the English")
+    arguments.add_argument("--drop-stale", action="store_true",
+                           help="first remove cells that have another setting than the chosen one")
     given = arguments.parse_args()
     began = time.perf_counter()
     keep_memory()
     names = [given.task] if given.task else ["rotten_tomatoes", "imdb"]
     out = OUT.with_name(f"fewshot_{given.task}.jsonl") if given.task else OUT
     lines = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    if given.drop_stale:
+        lines = [line for line in lines if not stale(line, lines)]
+        out.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf8")
     missing = [c for c in plan(names) if not any(same(c, line) for line in lines)]
     while missing and time.perf_counter() - began < given.seconds:
         lines.append(run(missing.pop(0), lines))

@@ -209,11 +209,23 @@ assert prompt.max_length == 64 and {line["count"] for line in lines
                                     if line["task"] == "rotten_tomatoes"
                                     and line["seed"] != CHOOSING} == {843}
 METHODS = {"prompt": "prompt tuning", "head": "head fine-tuning", "probe": "linear probe"}
-runs = {m: [results["rotten_tomatoes", m, 4][seed] for seed in SEEDS] for m in ("prompt", "head")}
-print("Rotten Tomatoes, K = 4")
-print(table(["seed", *map(str, SEEDS), "mean", "deviation"],
-            [[METHODS[m], *(f"{a:.3f}" for a in row), f"{mean(row):.3f}", f"{stdev(row):.3f}"]
-             for m, row in runs.items()]))
+
+
+def full(task: str, k: int) -> bool:
+    """Whether both methods were run with all five seeds."""
+    return all(len(results[task, method, k]) == 5 for method in ("prompt", "head"))
+
+
+def accuracies(task: str, method: str, k: int) -> list[float]:
+    return [results[task, method, k][seed] for seed in SEEDS]
+
+# %%
+done = [(task, k) for task in ("rotten_tomatoes", "imdb") for k in SIZES if full(task, k)]
+task, k = done[0]
+rows = [[METHODS[m], *(f"{a:.3f}" for a in (*row, mean(row), stdev(row)))]
+        for m in ("prompt", "head") for row in [accuracies(task, m, k)]]
+print(f"{task}, K = {k}")
+print(table(["seed", *map(str, SEEDS), "mean", "deviation"], rows))
 
 # %% [markdown]
 # The same method with the same number of examples, and yet the accuracy changes from draw to draw. With one seed you could have reported the best number, or the worst, in good faith.
@@ -229,17 +241,8 @@ print(table(["seed", *map(str, SEEDS), "mean", "deviation"],
 # Both methods had the same five draws. So a fourth number helps: in how many of the five is the first method ahead?
 
 # %%
-def full(task: str, k: int) -> bool:
-    """Whether both methods were run with all five seeds."""
-    return all(len(results[task, method, k]) == 5 for method in ("prompt", "head"))
-
-
-def accuracies(task: str, method: str, k: int) -> list[float]:
-    return [results[task, method, k][seed] for seed in SEEDS]
-
-
 found = {(task, k): compare(accuracies(task, "prompt", k), accuracies(task, "head", k))
-         for task in ("rotten_tomatoes", "imdb") for k in SIZES if full(task, k)}
+         for task, k in done}
 print(table(["task", "K", "prompt - head", "joint spread", "ahead in"],
             [[task, k, f"{one['difference']:.3f}", f"{one['joint']:.3f}", f"{one['wins']} of 5"]
              for (task, k), one in found.items()]))
@@ -279,6 +282,26 @@ spreads(panels, "K", "accuracy", levels)
 # - Do the lines come together? With enough labels it matters less where a method starts.
 #
 # A dash in the table is a cell that was not run with all five seeds. `benchmarks/fewshot.py` adds it when it is started again.
+
+# %% [markdown]
+# ## Other reviews
+#
+# A sentence from Rotten Tomatoes and the end of an IMDB review are both opinions on films, in two styles. Does it help to have learned from the one when you are tested on the other? This is [transfer](../book/glossary.md#transfer-learning). The models that were tuned with the largest K were tested on both.
+
+# %%
+rows = []
+for task in zero:
+    for m in METHODS:
+        both = [(line["accuracy"], line["transfer"]) for line in lines
+                if (line["task"], line["method"], line["k"]) == (task, m, 64)]
+        if len(both) == 5:
+            own, other = zip(*both)
+            rows.append([METHODS[m], task, f"{mean(own):.2f} ± {stdev(own):.2f}",
+                         f"{mean(other):.2f} ± {stdev(other):.2f}"])
+print(table(["method, K = 64", "learned from", "tested there", "on the other"], rows))
+
+# %% [markdown]
+# Compare the last column with the same method in the other collection, one table above. The difference is what is lost by learning from reviews of another style.
 
 # %% [markdown]
 # ## Train less
