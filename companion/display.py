@@ -52,6 +52,50 @@ def curves(
     return figure
 
 
+def spreads(
+    panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]],
+    x: str,
+    y: str,
+    levels: Mapping[str, tuple[float, str]] | None = None,
+) -> Figure:
+    """Means over repeated runs with bars of one standard deviation, panels side by side.
+
+    Args:
+        panels: by name of the panel and name of the line, x -> the values of all runs, at
+            least two. The x axis is logarithmic, with base 2.
+        levels: by name of a panel, a horizontal line and its label.
+
+    Raises:
+        CourseError: nothing to draw, or a point with fewer than two values.
+    """
+    if not any(points for lines in panels.values() for points in lines.values()):
+        raise CourseError("there is nothing to draw: give at least one point")
+    figure, axes = plt.subplots(1, len(panels), squeeze=False, sharey=True, layout="constrained",
+                                figsize=(1.0 + 3.4 * len(panels), 3.4))
+    for axis, (name, lines) in zip(axes[0], panels.items()):
+        for i, (line, points) in enumerate(lines.items()):
+            if short := [k for k, values in points.items() if len(values) < 2]:
+                raise CourseError(f"{line} has fewer than two values at {short[0]}: a spread "
+                                  "needs at least two")
+            xs = sorted(points)
+            axis.errorbar([k * (1 + 0.03 * (i - 1)) for k in xs],  # side by side, to see all bars
+                          [np.mean(points[k]) for k in xs],
+                          [np.std(points[k], ddof=1) for k in xs], label=line, capsize=3,
+                          color=PALETTE[i % len(PALETTE)], marker=MARKERS[i % len(MARKERS)])
+        if levels and name in levels:
+            axis.axhline(levels[name][0], color="0.4", linestyle="--", linewidth=1,
+                         label=levels[name][1])
+        ticks = sorted({k for points in lines.values() for k in points})
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(ticks, [f"{k:g}" for k in ticks])
+        axis.set(title=name, xlabel=x)
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel(y)
+    axes[0, -1].legend(frameon=False)
+    plt.close(figure)
+    return figure
+
+
 def bars(values: Mapping[str, float], x: str) -> Figure:
     """Horizontal bars by name, the first at the top, each with its value."""
     figure, axes = plt.subplots(figsize=(6.4, 0.35 * len(values) + 0.9), layout="constrained")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from companion.display import PALETTE, SHADES, heatmaps
+from companion.display import PALETTE, SHADES, heatmaps, spreads
 from companion.errors import CourseError
 
 matplotlib.use("agg")
@@ -64,3 +64,47 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(panels, said):
     with pytest.raises(CourseError, match=said) as caught:
         heatmaps(panels, ["a"], ["b"], x="x", y="y")
     assert "\n" not in str(caught.value)
+
+
+# --- means with their spread ----------------------------------------------------------------
+
+RUNS = {"one": {"a": {4: [0.5, 0.7], 16: [0.8, 0.8, 0.8]}, "b": {4: [0.1, 0.2, 0.3]}},
+        "two": {"a": {8: [0.2, 0.6]}}}
+
+
+def bars_of(axis, line):
+    """x, mean, lower and upper end of each bar of a line."""
+    points, _, (segments,) = axis.containers[line]
+    ends = [segment[:, 1] for segment in segments.get_segments()]
+    values = points.get_xdata(), points.get_ydata(), ends
+    return tuple(np.array(each, dtype=float) for each in values)
+
+
+def test_bars_are_means_with_one_standard_deviation():
+    axis = spreads(RUNS, "K", "accuracy").axes[0]
+    places, means, ends = bars_of(axis, 0)
+    np.testing.assert_allclose(places, [4, 16], rtol=0.05)
+    np.testing.assert_allclose(means, [0.6, 0.8])
+    deviation = np.std([0.5, 0.7], ddof=1)
+    np.testing.assert_allclose(ends, [[0.6 - deviation, 0.6 + deviation], [0.8, 0.8]])
+    assert bars_of(axis, 1)[0][0] > places[0]  # beside each other, not one over the other
+
+
+def test_lines_have_colours_markers_names_and_a_level():
+    figure = spreads(RUNS, "K", "accuracy", levels={"two": (0.4, "chance")})
+    first, second = (container[0] for container in figure.axes[0].containers)
+    assert first.get_marker() != second.get_marker() and first.get_color() != second.get_color()
+    names = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert set(names) == {"a", "chance"}
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["4", "16"]
+    assert figure.number not in plt.get_fignums()
+
+
+@pytest.mark.parametrize("panels, said", [
+    ({}, "nothing to draw: give"), ({"one": {"a": {}}}, "nothing to draw: give"),
+    ({"one": {"a": {4: [0.5]}}}, "a has fewer than two values at 4: a spread"),
+])
+def test_a_spread_needs_values(panels, said):
+    with pytest.raises(CourseError, match=said) as problem:
+        spreads(panels, "K", "accuracy")
+    assert "\n" not in str(problem.value)

@@ -6,11 +6,14 @@ from difflib import get_close_matches
 
 from companion.errors import CourseError
 from companion.exercises import (
+    albert,
     article,
     causal,
     contrastive,
     entities,
+    fewshot,
     masked,
+    ner,
     pairs,
     prompts,
     spans,
@@ -31,8 +34,11 @@ CHAPTERS = {
     "prompts": prompts,
     "zero_shot_sentiment": zero_shot,
     "article_repaired": article,
+    "few_shot": fewshot,
     "zero_shot_ner": entities,
+    "albert": albert,
     "chinese_ner_data": tags,
+    "albert_ner": ner,
 }
 _BY_ID: dict[str, Exercise] = {
     exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES

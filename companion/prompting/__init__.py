@@ -3,7 +3,12 @@
 from companion.prompting.article import Prompting
 from companion.prompting.classifier import PromptClassifier
 from companion.prompting.ensemble import Ensemble
+from companion.prompting.heads import HeadClassifier, head_tuning
 from companion.prompting.template import Encoded, Template
+from companion.prompting.training import Budget
+from companion.prompting.tuning import tune
 from companion.prompting.verbalizer import Verbalizer
 
 __all__ = ["Encoded", "Ensemble", "PromptClassifier", "Prompting", "Template", "Verbalizer"]
+__all__ = ["Budget", "Encoded", "Ensemble", "HeadClassifier", "PromptClassifier", "Template",
+           "Verbalizer", "head_tuning", "tune"]

@@ -1,0 +1,143 @@
+"""Head fine-tuning: the usual way from a pretrained encoder to a classifier.
+
+The masked-LM head is taken off. One vector stands for the text, and a new linear layer, which
+starts at random, makes scores of labels from it (Devlin et al., 2019, section 4.1). All weights
+are trained. It is the yardstick for prompt tuning, so it has the same loop and the same budget.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import skip_init
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from companion.errors import CourseError
+from companion.objectives.contrastive import embed
+from companion.pretraining.loop import fast_at_bf16
+from companion.prompting.batching import batches, pad
+from companion.prompting.classifier import PRECISIONS, Predictor
+from companion.prompting.projection import longest
+from companion.prompting.training import Budget, check_examples, follow
+from companion.prompting.tuning import numbers
+from companion.prompting.verbalizer import Label
+
+
+class HeadClassifier(Predictor):
+    """An encoder, one vector for a text, and a linear layer.
+
+    Args:
+        model: a model of Hugging Face; a head that it has is not used.
+        labels: in the order of the scores.
+        pooling: ``"mean"`` over the tokens, or ``"cls"``: the state of the first token.
+        cut: the side of a long text that is cut off, ``"end"`` or ``"beginning"``.
+        seed: decides the random start of the linear layer.
+        precision, tokens: as for ``PromptClassifier``.
+
+    Attributes:
+        max_length: the most tokens of a row, special tokens included.
+        truncated: for each text of the latest call, how many of its tokens were cut off.
+    """
+
+    def __init__(self, model: PreTrainedModel, labels: Sequence[Label], *,
+                 tokenizer: PreTrainedTokenizerBase, pooling: str = "mean", cut: str = "end",
+                 seed: int = 0, precision: str = "fp32", tokens: int = 4096):
+        if precision not in PRECISIONS:
+            raise CourseError(f"unknown precision {precision!r}: use one of "
+                              f"{', '.join(PRECISIONS)}")
+        if len(set(labels)) < 2:
+            raise CourseError("there are fewer than two labels: give a list of different labels")
+        self.model, self.tokenizer, self.labels = model, tokenizer, tuple(labels)
+        self.pooling, self.cut, self.tokens = pooling, cut, tokens
+        self.half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
+        self.max_length, self.truncated = longest(model, tokenizer), []
+        width = model.config.hidden_size
+        # skip_init: the state of the global random generator stays as it is.
+        self.head = skip_init(nn.Linear, width, len(self.labels)).to(model.device)
+        start = torch.randn(self.head.weight.shape, generator=torch.Generator().manual_seed(seed))
+        self.head.weight.data = (0.02 * start).to(model.device)  # BERT's spread
+        self.head.bias.data.zero_()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Rows of ids with the tokenizer's special tokens, cut to ``max_length``.
+
+        Raises:
+            CourseError: no texts, or one that is empty.
+        """
+        if isinstance(texts, str) or not len(texts):
+            raise CourseError("there are no texts: give a list of at least one text")
+        for place, text in enumerate(texts):
+            if not isinstance(text, str) or not text.strip():
+                raise CourseError(f"text {place} is empty or no text: leave it out")
+        backend = self.tokenizer.backend_tokenizer
+        backend.no_truncation()
+        backend.no_padding()
+        encodings = backend.encode_batch(list(texts))
+        self.truncated = [max(0, len(e.ids) - self.max_length) for e in encodings]
+        return [self._shortened(e, gone) for e, gone in zip(encodings, self.truncated)]
+
+    def _shortened(self, encoding, gone: int) -> list[int]:
+        inside = [at for at, special in enumerate(encoding.special_tokens_mask) if not special]
+        out = set(() if not gone else inside[-gone:] if self.cut == "end" else inside[:gone])
+        return [token for at, token in enumerate(encoding.ids) if at not in out]
+
+    def vectors(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """One vector for each row, (rows, width), float32, in one batch."""
+        ids, attention = pad(rows, self.tokenizer.pad_token_id or 0)
+        device = self.model.device
+        return embed(self.model, ids.to(device),
+                     None if attention is None else attention.to(device), self.pooling)
+
+    @torch.inference_mode()
+    def features(self, texts: Sequence[str]) -> torch.Tensor:
+        """The vector of each text, (texts, width): what a linear probe learns from."""
+        rows = self.encode(texts)
+        result = torch.empty(len(rows), self.model.config.hidden_size)
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.half):
+            for group in batches([len(row) for row in rows], self.tokens):
+                result[group] = self.vectors([rows[i] for i in group]).cpu()
+        return result
+
+    @torch.inference_mode()
+    def scores(self, texts: Sequence[str], calibrated: bool = True) -> torch.Tensor:
+        """Scores (texts, labels), float32. There is nothing to calibrate."""
+        return self.head(self.features(texts).to(self.head.weight.device)).cpu()
+
+
+def head_tuning(classifier: HeadClassifier, texts: Sequence[str], labels: Sequence[Label],
+                budget: Budget = Budget(), dropout: float = 0.1, in_place: bool = False,
+                progress: bool = False) -> tuple[HeadClassifier, list[float]]:
+    """Fine-tune encoder and linear layer together; the counterpart of ``tune``.
+
+    Args:
+        labels: one for each text, as in the classifier.
+        budget: ``fresh_rate`` is for the linear layer.
+        dropout: share of the vector that is set to zero before the linear layer.
+        in_place: train the given classifier instead of a copy.
+
+    Returns:
+        The tuned classifier, and the loss of every step in nats.
+
+    Raises:
+        CourseError: nothing to learn from, a label that the classifier does not have, a loss
+            that is no longer finite.
+    """
+    check_examples(texts, labels)
+    targets = torch.tensor(numbers(labels, classifier.labels))
+    tuned = classifier if in_place else copy.copy(classifier)
+    if not in_place:
+        tuned.model, tuned.head = copy.deepcopy((classifier.model, classifier.head))
+    rows = tuned.encode(texts)
+
+    def loss(batch: list[int]) -> torch.Tensor:
+        vectors = nn.functional.dropout(tuned.vectors([rows[i] for i in batch]), dropout)
+        scores = tuned.head(vectors).float()
+        return cross_entropy(scores, targets[batch].to(scores.device))
+
+    used = [*tuned.model.base_model.parameters(), *tuned.head.parameters()]
+    both = nn.ModuleList([tuned.model, tuned.head])
+    losses = follow(both, used, loss, len(rows), budget, fresh=list(tuned.head.parameters()),
+                    progress=progress)
+    return tuned, losses

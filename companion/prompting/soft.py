@@ -1,0 +1,102 @@
+"""Soft prompts: the words of a template become vectors that can be trained.
+
+Lester et al. (2021) train vectors in front of the text and leave the model alone; they start
+best at the embeddings of words (section 3.1). P-tuning (Liu et al., 2021) puts such vectors
+around the text and the mask. Here every token of the template gets a vector of its own, which
+starts at the token's embedding. So before training the soft prompt *is* the template.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from companion.errors import CourseError
+from companion.prompting.template import Encoded, Input, Template, _inside
+
+
+class SoftWords(nn.Module):
+    """An embedding table, and a few vectors with the ids that come after its own."""
+
+    def __init__(self, words: nn.Embedding, starts: Sequence[int]):
+        super().__init__()
+        self.words = words
+        self.soft = nn.Parameter(words.weight[list(starts)].detach().clone())
+
+    @property
+    def weight(self) -> nn.Parameter:
+        return self.words.weight
+
+    @property
+    def num_embeddings(self) -> int:
+        return self.words.num_embeddings
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        size = self.num_embeddings
+        fixed = self.words(ids.clamp(max=size - 1))
+        soft = self.soft[(ids - size).clamp(min=0)]
+        return torch.where((ids >= size)[..., None], soft, fixed)
+
+
+class SoftTemplate(Template):
+    """A template whose own tokens have the ids of soft words: ``first``, ``first`` + 1, ..."""
+
+    def __init__(self, template: Template, first: int):
+        super().__init__(template.pattern, template.shorten, template.cut)
+        self.first = first
+
+    def encode(self, tokenizer: PreTrainedTokenizerBase, inputs: Sequence[Input], max_length: int,
+               masks: int = 1, content_free: bool = False) -> Encoded:
+        encoded = super().encode(tokenizer, inputs, max_length, masks, content_free)
+        ends = ends_of(self, tokenizer, masks)
+        for ids in encoded.ids:
+            for number, place in enumerate(own_places(ids, ends, tokenizer)):
+                ids[place] = self.first + number
+        return encoded
+
+
+def ends_of(template: Template, tokenizer: PreTrainedTokenizerBase, masks: int = 1
+            ) -> tuple[int, int]:
+    """How many tokens stand before the text and after it, special ones and masks included."""
+    if len(template.slots) != 1 or template.places != 1:
+        raise CourseError("a soft prompt needs a template with one text and one mask: tune "
+                          '"all" or "head" instead')
+    text, spans = template._render({template.slots[0]: "a"}, tokenizer.mask_token * masks)
+    encoding = tokenizer.backend_tokenizer.encode(text)
+    _, start, end = spans[0]
+    inside = _inside(encoding, text, start, end)
+    return inside[0], len(encoding.ids) - inside[-1] - 1
+
+
+def own_places(ids: Sequence[int], ends: tuple[int, int], tokenizer: PreTrainedTokenizerBase
+               ) -> list[int]:
+    """The positions of the template's own words in a row: at its ends, nothing special."""
+    before, after = ends
+    places = [*range(before), *range(len(ids) - after, len(ids))]
+    special = set(tokenizer.all_special_ids)
+    return [place for place in places if ids[place] not in special]
+
+
+def soft_prompt(model: nn.Module, template: Template, tokenizer: PreTrainedTokenizerBase
+                ) -> SoftTemplate:
+    """Give ``model``, in place, soft words for the tokens of a template.
+
+    ``save_pretrained`` does not save such a model in a form that others can load.
+
+    Returns:
+        The template to use with it. Before training, predictions are those of ``template``.
+
+    Raises:
+        CourseError: a template with several slots or masks, or without a word of its own.
+    """
+    words = model.get_input_embeddings()
+    if isinstance(words, SoftWords):
+        raise CourseError("this model has a soft prompt already: begin with the model before it")
+    ends = ends_of(template, tokenizer)
+    row = template.encode(tokenizer, ["a"], 10_000).ids[0]
+    places = own_places(row, ends, tokenizer)
+    if not places:
+        raise CourseError(f"the template {template.pattern!r} has no word of its own: add some")
+    model.set_input_embeddings(SoftWords(words, [row[place] for place in places]))
+    return SoftTemplate(template, words.num_embeddings)
