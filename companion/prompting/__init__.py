@@ -9,6 +9,5 @@ from companion.prompting.training import Budget
 from companion.prompting.tuning import tune
 from companion.prompting.verbalizer import Verbalizer
 
-__all__ = ["Encoded", "Ensemble", "PromptClassifier", "Prompting", "Template", "Verbalizer"]
-__all__ = ["Budget", "Encoded", "Ensemble", "HeadClassifier", "PromptClassifier", "Template",
-           "Verbalizer", "head_tuning", "tune"]
+__all__ = ["Budget", "Encoded", "Ensemble", "HeadClassifier", "PromptClassifier", "Prompting",
+           "Template", "Verbalizer", "head_tuning", "tune"]
