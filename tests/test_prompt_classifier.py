@@ -1,5 +1,7 @@
 """The classifier against the slow way: one text, the whole model, the whole vocabulary."""
 
+from copy import deepcopy
+
 import pytest
 import tiny
 import tiny_prompts
@@ -113,7 +115,8 @@ def test_other_heads_run_as_a_whole():
 
 def test_attention_of_another_kind_gives_the_same():
     model, tokenizer = PAIRS["bert"]
-    other = type(model)._from_config(model.config, attn_implementation="eager").eval()
+    config = deepcopy(model.config)  # what is built from a configuration writes into it
+    other = type(model)._from_config(config, attn_implementation="eager").eval()
     other.load_state_dict(model.state_dict())
     torch.testing.assert_close(
         PromptClassifier(other, TEMPLATE, Verbalizer(WORDS), tokenizer=tokenizer).scores(TEXTS),

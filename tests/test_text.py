@@ -165,7 +165,7 @@ def test_text_that_is_not_there_is_refused(folder):
             lambda: gather(recipe(files={"plain.txt": 1.0}), None))
     refused("has no file gone.txt: add it or edit",
             lambda: gather(recipe(files={"gone.txt": 1.0}), folder))
-    refused("unknown corpus 'film': use one of movie_reviews",
+    refused("unknown corpus 'film': use one of entity_sentences, movie_reviews",
             lambda: gather(recipe(corpora=["film"]), None))
 
 
