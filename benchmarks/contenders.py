@@ -20,6 +20,7 @@ from accelerate.state import AcceleratorState
 from setting import DROPOUT, LENGTH, ROWS, SHARE, Plan, read_rows, recipe
 
 from companion.pretraining import build, loop
+from companion.pretraining.optimisers import optimisers
 
 
 class Clock:
@@ -49,10 +50,10 @@ def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = 
     model, fresh = build.model(plan, material)
     AcceleratorState._reset_state()  # one process may measure in two precisions
     accelerator = Accelerator(mixed_precision=precision, cpu=True)
-    wrapped, adamw = accelerator.prepare(
-        loop.Objective(model), loop.optimiser(model, plan, fresh)
+    wrapped, *prepared = accelerator.prepare(
+        loop.Objective(model), *optimisers(model, plan, fresh)
     )
-    return loop._Run(plan, folder / "run", accelerator, wrapped, adamw, material)
+    return loop._Run(plan, folder / "run", accelerator, wrapped, prepared, material)
 
 
 def ours(folder: Path, plan: Plan, precision: str = "auto", dropout: float = DROPOUT,

@@ -24,6 +24,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, BertModel
 from companion.errors import CourseError
 from companion.objectives.masked import MaskedLM
 from companion.pretraining import build, loop, pretrain, state
+from companion.pretraining.optimisers import optimisers
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
                "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
@@ -405,7 +406,7 @@ def test_the_groups_of_the_optimiser():
     fresh = {name for name in names.values() if name.startswith("cls")}
     recipe = tiny_runs.recipe(rate=1e-3, head_rate=4e-3, weight_decay=0.1)
     found = {}
-    for group in loop.optimiser(model, recipe, fresh).param_groups:
+    for group in optimisers(model, recipe, fresh)[0].param_groups:
         assert group["base"] == group["lr"]
         for p in group["params"]:
             assert names[id(p)] not in found
@@ -416,7 +417,49 @@ def test_the_groups_of_the_optimiser():
     }
     assert len(set(found.values())) == 4
     recipe.training.head_rate = 0.0  # 0: the same as the others
-    assert {g["lr"] for g in loop.optimiser(model, recipe, fresh).param_groups} == {1e-3}
+    (adamw,) = optimisers(model, recipe, fresh)
+    assert {g["lr"] for g in adamw.param_groups} == {1e-3}
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="Muon came with torch 2.9")
+def test_muon_takes_the_hidden_matrices_and_nothing_else():
+    model = tiny.model(width=32)
+    recipe = tiny_runs.recipe(rate=1e-3, matrix_rate=3e-3, weight_decay=0.1)
+    adamw, muon = optimisers(model, recipe, set())
+    names = {id(p): name for name, p in model.named_parameters()}
+    taken = {names[id(p)] for group in muon.param_groups for p in group["params"]}
+    left = {names[id(p)] for group in adamw.param_groups for p in group["params"]}
+    assert taken.isdisjoint(left) and taken | left == set(names.values())
+    assert "bert.encoder.layer.0.attention.self.query.weight" in taken
+    assert "cls.predictions.transform.dense.weight" in taken
+    assert not [n for n in taken if "embedding" in n.lower() or "bias" in n or "Norm" in n]
+    (group,) = muon.param_groups
+    assert (group["lr"], group["base"], group["weight_decay"]) == (3e-3, 3e-3, 0.1)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="Muon came with torch 2.9")
+def test_a_step_of_muon_makes_all_directions_equally_long():
+    model = tiny.model(width=32)
+    recipe = tiny_runs.recipe(rate=1e-3, matrix_rate=1e-2, weight_decay=0.0)
+    muon = optimisers(model, recipe, set())[1]
+    weight = model.bert.encoder.layer[0].attention.self.query.weight
+    before = weight.detach().clone()
+    draw = torch.Generator().manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(32, 32, generator=draw))[0] for _ in range(2))
+    weight.grad = left @ torch.diag(torch.linspace(1, 20, 32)) @ right
+    muon.step()
+    lengths = torch.linalg.svdvals(before - weight.detach())
+    # Liu et al., 2025, section 2.2: 0.2 * sqrt(longer side) times a matrix of directions of
+    # length 1 (about 1: five steps of Newton and Schulz bring them between 0.7 and 1.2).
+    unit = 1e-2 * 0.2 * 32**0.5
+    assert 0.6 * unit < lengths.min() and lengths.max() < 1.3 * unit
+
+
+def test_muon_missing_says_what_to_do(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+    recipe = tiny_runs.recipe(matrix_rate=1e-2)
+    with pytest.raises(CourseError, match="install torch 2.9 or later, or remove matrix_rate"):
+        optimisers(tiny.model(width=32), recipe, set())
 
 
 def test_the_evaluation_leaves_the_model_as_it_was():

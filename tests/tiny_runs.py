@@ -49,6 +49,8 @@ def recipe(**training) -> Recipe:
     model = {"masked": {"vocabulary": 120, "config": shape},
              "causal": {"vocabulary": 300, "tokenizer": "bpe", "kind": "gpt2", "config": GPT},
              "spans": {"vocabulary": 120, "kind": "t5", "config": T5}}[objective]
+    if objective == "causal" and hasattr(torch.optim, "Muon"):
+        training = {"matrix_rate": 1e-2} | training  # its momentum must survive a kill too
     return Recipe.from_dict({
         "name": training.pop("name", "tiny"), "training": training, "objective": objective,
         "model": model, "text": {"row_length": 16},

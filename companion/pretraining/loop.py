@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from companion.errors import CourseError
 from companion.pretraining import build, state
+from companion.pretraining.optimisers import optimisers
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.tasks import TASKS, Collator, Task
 
@@ -58,20 +59,6 @@ def rate(step: int, steps: int, warmup: float) -> float:
     """Share of the full learning rate at ``step``: linear up, then linear down to zero."""
     rise = max(1, round(warmup * steps))
     return min((step + 1) / rise, (steps - step) / max(1, steps - rise))
-
-
-def optimiser(model: nn.Module, recipe: Recipe, fresh: set[str]) -> torch.optim.Optimizer:
-    """AdamW in up to four groups: old and new parameters, with and without weight decay."""
-    t = recipe.training
-    groups: dict[tuple[float, float], list] = {}
-    for name, parameter in model.named_parameters():
-        decay = t.weight_decay if parameter.ndim > 1 else 0.0
-        lr = (t.head_rate or t.rate) if name in fresh else t.rate
-        groups.setdefault((lr, decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": p, "lr": lr, "base": lr, "weight_decay": d} for (lr, d), p in groups.items()],
-        betas=(0.9, 0.98), eps=1e-6, fused=True,
-    )
 
 
 def rows_of(step: int, recipe: Recipe, total: int) -> np.ndarray:
@@ -172,9 +159,9 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
                                  say=print if accelerator.is_main_process else lambda _: None)
     torch.manual_seed(recipe.seed)
     model, fresh = build.model(recipe, material)
-    plain = optimiser(model, recipe, fresh)
-    wrapped, adamw = accelerator.prepare(Objective(model, TASKS[recipe.objective]), plain)
-    run = _Run(recipe, out, accelerator, wrapped, adamw, material)
+    plain = optimisers(model, recipe, fresh)
+    wrapped, *prepared = accelerator.prepare(Objective(model, TASKS[recipe.objective]), *plain)
+    run = _Run(recipe, out, accelerator, wrapped, prepared, material)
     run.resume()
     run.train(progress and accelerator.is_main_process)
     return run.finish()
@@ -201,9 +188,9 @@ def start_accelerate(recipe: Recipe) -> Accelerator:
 class _Run:
     """One run: its state on disk, its steps, its end."""
 
-    def __init__(self, recipe, out, accelerator, wrapped, adamw, material):
+    def __init__(self, recipe, out, accelerator, wrapped, optimisers, material):
         self.recipe, self.out, self.accelerator = recipe, out, accelerator
-        self.wrapped, self.adamw, self.material = wrapped, adamw, material
+        self.wrapped, self.optimisers, self.material = wrapped, optimisers, material
         self.model = accelerator.unwrap_model(wrapped).model
         self.main = accelerator.is_main_process
         self.task = TASKS[recipe.objective]
@@ -218,7 +205,8 @@ class _Run:
             # torch.load does not know. What loads the values puts them where they belong.
             data = torch.load(saved / "state.pt", map_location="cpu", weights_only=True)
             self.model.load_state_dict(data["model"])
-            self.adamw.load_state_dict(data["optimiser"])
+            for optimiser, values in zip(self.optimisers, data["optimisers"], strict=True):
+                optimiser.load_state_dict(values)
             self.step = data["step"]
         self.log = Log(self.out / "log.jsonl", self.step, quiet=not self.main)
         for warning in warnings:
@@ -263,7 +251,7 @@ class _Run:
         # Dropout: every process has masks of its own. A CPU uses 32 bits of the number.
         torch.manual_seed(recipe.seed * 1_000_003 + self.step + rank * 1_000_000_007)
         share = rate(self.step, recipe.steps, recipe.training.warmup)
-        for group in self.adamw.param_groups:
+        for group in (g for optimiser in self.optimisers for g in optimiser.param_groups):
             group["lr"] = group["base"] * share
         rows = self.material.train[rows_of(self.step, recipe, len(self.material.train))]
         batch = self.collator(rows[rank::world], self.step * world + rank)
@@ -273,8 +261,9 @@ class _Run:
             loss = self.wrapped(batch)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.wrapped.parameters(), recipe.training.clip)
-        self.adamw.step()
-        self.adamw.zero_grad()
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad()
         self.step += 1
         value = accelerator.reduce(loss.detach(), "mean").item()
         if not math.isfinite(value):
@@ -296,7 +285,7 @@ class _Run:
     def save(self) -> None:
         if self.main:
             data = {"step": self.step, "model": self.model.state_dict(),
-                    "optimiser": self.adamw.optimizer.state_dict()}
+                    "optimisers": [o.optimizer.state_dict() for o in self.optimisers]}
             state.write_folder(self.out / f"step-{self.step:07d}",
                                lambda folder: torch.save(data, folder / "state.pt"))
             state.prune(self.out)

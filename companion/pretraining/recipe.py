@@ -71,13 +71,15 @@ class Training:
     """The optimiser (AdamW: Loshchilov and Hutter, 2019) and its length.
 
     Learning rates rise linearly over the share ``warmup`` of the steps and fall linearly
-    to zero. ``head_rate`` is for the parameters that the start model does not have.
+    to zero. ``head_rate`` is for the parameters that the start model does not have. With
+    ``matrix_rate`` above 0, Muon trains the hidden matrices with it (see ``optimisers``).
     """
 
     tokens: int = 1_000_000
     rows: int = 32  # rows a step, over all processes
     rate: float = 5e-4
     head_rate: float = 0.0  # 0 means: the same as rate
+    matrix_rate: float = 0.0  # 0 means: AdamW for all
     warmup: float = 0.06
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -173,8 +175,8 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
         "[training] tokens, rows, evaluate_every and save_every must be at least 1":
             min(t.tokens, t.rows, t.evaluate_every, t.save_every) >= 1,
         "[training] rate and clip must be above 0": t.rate > 0 and t.clip > 0,
-        "[training] head_rate and weight_decay must not be negative":
-            t.head_rate >= 0 and t.weight_decay >= 0,
+        "[training] head_rate, matrix_rate and weight_decay must not be negative":
+            min(t.head_rate, t.matrix_rate, t.weight_decay) >= 0,
         "[training] warmup must be a share from 0 to 1": 0 <= t.warmup <= 1,
         "[training] precision must be auto, bf16 or no": t.precision in ("auto", "bf16", "no"),
     }
