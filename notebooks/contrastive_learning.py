@@ -167,8 +167,8 @@ assert others.mean() > 0.7
 # A part of it is easily repaired. All vectors share one large component, their mean. Take it away.
 
 # %%
-mean = torch.cat(before).mean(0)
-centred = retrieval.similarities(before[0] - mean, before[1] - mean)
+centre = torch.cat(before).mean(0)
+centred = retrieval.similarities(before[0] - centre, before[1] - centre)
 print(f"different reviews  mean cosine {centred[~torch.eye(1000).bool()].mean():.2f}")
 print(f"mean taken away    recall@10 {retrieval.recall_at(centred, 10):.2f}")
 assert abs(retrieval.recall_at(centred, 10) - retrieval.recall_at(scores, 10)) < 0.05
@@ -398,19 +398,19 @@ print(table(["test split", "recall@1", "recall@10"], lines))
 # How many times as large has the recall become?
 
 # %%
-def factor(k: int, after: str | None = None, before: str | None = None) -> float:
+def factor(k: int, late: str | None = None, early: str | None = None) -> float:
     """Mean recall after by recall before; plain, or whitened with the given strength."""
     def recall(cell: dict, strength: str | None) -> float:
         return (cell["whitened"][strength] if strength else cell)[f"recall@{k}"]
 
-    return mean(recall(cell, after) for cell in test) / recall(base, before)
+    return mean(recall(cell, late) for cell in test) / recall(base, early)
 
 
-for name, after, before in (
+for name, late, early in (
         ("training alone (plain mean)", None, None), ("the same, means taken away", "0.0", "0.0"),
         ("training and half whitening", "0.5", None)):
-    print(f"{name:28} recall@1 {factor(1, after, before):.1f}, "
-          f"recall@10 {factor(10, after, before):.1f} times as large")
+    print(f"{name:28} recall@1 {factor(1, late, early):.1f}, "
+          f"recall@10 {factor(10, late, early):.1f} times as large")
 alone = [base["whitened"]["1.0"][f"recall@{k}"] / base[f"recall@{k}"] for k in (1, 10)]
 print(f"{'whitening, no training':28} recall@1 {alone[0]:.1f}, recall@10 {alone[1]:.1f} times")
 for k in (1, 10):
