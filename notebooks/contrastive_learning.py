@@ -364,7 +364,7 @@ assert retrieval.recall_at(retrieval.similarities(*after), 10) > \
 # %% [markdown]
 # ## Three seeds, and the test split
 #
-# `benchmarks/contrastive.py` trains longer, with three seeds, and then reads the test split: 1,000 reviews that served for no choice. Its settings were chosen on the validation split. The next cell reads its results.
+# `benchmarks/contrastive.py` trains longer, with three seeds, and then reads the test split: a thousand reviews that served for no choice. Its settings were chosen on the validation split. The next cell reads its results.
 
 # %%
 results = json.loads(Path("../benchmarks/results/contrastive.json").read_text("utf8"))
