@@ -186,7 +186,6 @@ def plan(names: list[str]) -> list[dict]:
     chooses = names[0]
     cells = choices(chooses, ("prompt", "head"))
     sizes = (4, 16, 64, 8, 32) if chooses == "shopping" else (4, 16, 8, 64, 32)
-    first = 30 if chooses == "shopping" else 20
     for name in names:
         cells += [{"task": name, "method": "zero-shot", "k": 0, "seed": 0}]
         # The cells that decide most come first, in case there is no time for all.
@@ -195,7 +194,7 @@ def plan(names: list[str]) -> list[dict]:
                                                           ("prompt", "head"))]
         probes = [{"task": name, "method": "probe", "k": k, "seed": seed}
                   for k, seed in itertools.product(SIZES, SEEDS)]
-        cells += pairs[:first] + probes + pairs[first:]
+        cells += pairs[:20] + probes + pairs[20:]
     if chooses == "shopping":
         return cells
     cells += choices(chooses, ("lm head", "soft prompt"))
