@@ -126,13 +126,42 @@ def encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence
         raise CourseError("there is nothing to encode: give a list of texts")
     mode = model.training
     model.eval()
+    # Texts of about the same length go together: a row is no longer than it must be.
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     parts = []
     for start in range(0, len(texts), size):
-        rows = tokenizer(list(texts[start : start + size]), padding="max_length",
+        rows = tokenizer([texts[place] for place in order[start : start + size]], padding=True,
                          truncation=True, max_length=length, return_tensors="pt")
         parts.append(embed(model, rows["input_ids"], rows["attention_mask"], pooling))
     model.train(mode)
-    return torch.cat(parts)
+    return torch.cat(parts)[torch.tensor(order).argsort()]
+
+
+def whitened(vectors: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
+    """Vectors around zero whose directions are used alike (Su et al., 2021, section 3.2).
+
+    The mean is taken away. Then each principal direction is divided by its standard deviation,
+    raised to ``strength``. Directions in which all vectors are equal are left out.
+
+    Args:
+        vectors: (texts, width), more texts than the width, so that the deviations can be
+            estimated. They are estimated from these texts alone; no pair and no label is read.
+        strength: 0 takes the mean away and does nothing else; 1 whitens, so that the
+            covariance of the result is the unit matrix.
+
+    Returns:
+        (texts, directions), float32; at strength 0 with the distances of ``vectors``.
+    """
+    if vectors.ndim != 2 or len(vectors) <= vectors.shape[1]:
+        raise CourseError(f"vectors have shape {tuple(vectors.shape)}: give (texts, width), with "
+                          "more texts than the width")
+    if not 0 <= strength <= 1:
+        raise CourseError(f"strength is {strength}: give a number from 0 to 1")
+    centred = vectors.double() - vectors.double().mean(0)
+    variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
+    kept = variances > 1e-6 * variances.max()
+    scale = variances[kept].sqrt() ** -strength
+    return (centred @ directions[:, kept] * scale).float()
 
 
 def similarities(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:

@@ -349,6 +349,59 @@ print(f"zero-shot, calibrated: {zero['rotten_tomatoes']['calibrated']:.3f}")
 # Look at the spread as well as at the mean. Fewer trained parameters can learn less, and can also forget less. (The rate of the soft prompt is the smallest of the three that were tried, so a smaller one might do better.)
 
 # %% [markdown]
+# ## A Chinese task, from a weak start
+#
+# So far the model could do the task before it had seen a label. What if it cannot?
+#
+# The next task is `shopping_reviews`, Chinese reviews of hotels, books and computers. The model is `albert-mini-zh`, a very small [ALBERT](albert.ipynb) that the course trained from random weights.
+# The template says "... All in all, very ___." The label words have one character or two: 差 (bad), 糟 (poor), 失望 (disappointed), 难用 (hard to use) against 好 (good), 棒 (great), 满意 (satisfied), 喜欢 (to like).
+#
+# In the vocabulary of this model, every character is a token. So a word of two characters gets two masks. Its score is the mean of the two log-probabilities.
+
+# %%
+BAD_ZH, GOOD_ZH = ["差", "糟", "失望", "难用"], ["好", "棒", "满意", "喜欢"]
+zh_model, zh_tokenizer = checkpoints.load("albert-mini-zh")
+chinese = PromptClassifier(zh_model, Template("{text}。总之，很{mask}。", cut="beginning"),
+                           Verbalizer({0: BAD_ZH, 1: GOOD_ZH}, aggregation="mean",
+                                      several_tokens=True), tokenizer=zh_tokenizer)
+print("tokens of the label words:", [len(zh_tokenizer.tokenize(w)) for w in BAD_ZH + GOOD_ZH])
+for text in ("质量太差，非常失望", "质量很好，我非常喜欢"):
+    print(f"{chinese.template.fill(text)}  positive {chinese.predict_proba([text])[0, 1]:.2f}")
+
+# %% [markdown]
+# ZERO
+#
+# The benchmark repeats the five draws for this task. The settings were chosen in the same way as before, on Chinese training reviews. The rates that were tried are larger, because this model starts from less.
+
+# %%
+shop = read_log("../benchmarks/results/fewshot_shopping.jsonl")
+start = next(line for line in shop if line["method"] == "zero-shot")
+by_seed = defaultdict(dict)
+for line in shop:
+    if line["seed"] in SEEDS:
+        by_seed[line["method"], line["k"]][line["seed"]] = line["accuracy"]
+curves = {METHODS[m]: {k: [by_seed[m, k][seed] for seed in SEEDS] for k in SIZES
+                       if len(by_seed[m, k]) == 5} for m in METHODS}
+print(f"{start['count']} test reviews; zero-shot {start['accuracy']:.2f}, "
+      f"calibrated {start['calibrated']:.2f}")
+print(table(["K", *map(str, SIZES)], [
+    [name, *(f"{mean(points[k]):.2f} ± {stdev(points[k]):.2f}" if k in points else "-"
+             for k in SIZES)] for name, points in curves.items()]))
+spreads({"shopping_reviews": curves}, "K", "accuracy",
+        {"shopping_reviews": (start["calibrated"], "zero-shot")})
+
+# %%
+against = {k: compare(curves["prompt tuning"][k], curves["head fine-tuning"][k])
+           for k in curves["prompt tuning"]}
+print(table(["K", "prompt - head", "joint spread", "ahead in"],
+            [[k, f"{one['difference']:.3f}", f"{one['joint']:.3f}", f"{one['wins']} of 5"]
+             for k, one in against.items()]))
+# ASSERTS
+
+# %% [markdown]
+# RESULT
+
+# %% [markdown]
 # ## Choosing the settings
 #
 # Which learning rate? This question can decide the whole comparison, so the answer must be found in the same way for both methods, and without the test split.

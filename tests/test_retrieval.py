@@ -152,6 +152,33 @@ def check_similarities():
     torch.testing.assert_close(retrieval.similarities(queries, documents), torch.tensor(wanted))
 
 
+def skewed(count=60, width=4):
+    """Vectors far from zero, longest in the first direction."""
+    draw = torch.Generator().manual_seed(3)
+    return torch.randn(count, width, generator=draw) * torch.tensor([9.0, 3, 1, 0.1]) + 5
+
+
+def check_whitening_gives_the_unit_covariance():
+    white = retrieval.whitened(skewed())
+    assert white.mean(0).abs().max() < 1e-5
+    torch.testing.assert_close(white.T @ white / 60, torch.eye(4), atol=1e-4, rtol=0)
+
+
+def check_half_of_whitening_leaves_the_deviations():
+    variances = torch.linalg.eigvalsh(torch.cov(skewed().T, correction=0))
+    half = torch.linalg.eigvalsh(torch.cov(retrieval.whitened(skewed(), 0.5).T, correction=0))
+    torch.testing.assert_close(half, variances.sqrt(), atol=1e-3, rtol=1e-3)
+
+
+def check_strength_zero_only_takes_the_mean_away():
+    flat = torch.cat([skewed(), torch.full((60, 1), 7.0)], 1)  # one direction without deviation
+    for vectors in (skewed(), flat):
+        centred = vectors - vectors.mean(0)
+        ours = retrieval.whitened(vectors, 0)
+        torch.testing.assert_close(ours @ ours.T, centred @ centred.T, atol=1e-3, rtol=1e-4)
+    assert retrieval.whitened(flat).shape == (60, 4)
+
+
 # --- recall -------------------------------------------------------------------------------
 
 
@@ -202,6 +229,8 @@ def test_halves_of_real_reviews():
     ("nothing to encode", lambda: retrieval.encode(encoder(), TOKENIZER, [])),
     ("nothing to encode", lambda: retrieval.encode(encoder(), TOKENIZER, "one")),
     ("pooling is 'max'", lambda: retrieval.encode(encoder(), TOKENIZER, TEXTS, pooling="max")),
+    (r"shape \(3, 3\): give \(texts, width\)", lambda: retrieval.whitened(torch.eye(3))),
+    ("strength is 1.5: give", lambda: retrieval.whitened(skewed(), 1.5)),
     (r"shape \(3, 2\): give", lambda: retrieval.recall_at(torch.zeros(3, 2), 1)),
     (r"shape \(3,\): give", lambda: retrieval.recall_at(torch.zeros(3), 1)),
     ("k is 0: give a number from 1 to 3", lambda: retrieval.recall_at(torch.eye(3), 0)),

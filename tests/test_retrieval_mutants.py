@@ -11,7 +11,8 @@ from companion import retrieval
 from companion.objectives.contrastive import embed
 
 RIGHT = {name: getattr(retrieval, name) for name in
-         ("halves", "all_halves", "shortened", "bm25", "encode", "recall_at", "_between_sentences")}
+         ("halves", "all_halves", "shortened", "bm25", "encode", "whitened", "recall_at",
+          "_between_sentences")}
 
 ELLIPSIS_ENDS = re.compile(r"""[.!?]["')\]]*\s+(?=["'(\[]*[A-Z0-9])""")
 
@@ -123,6 +124,18 @@ def dot_products(queries, documents):
     return queries @ documents.T
 
 
+def variances_for_deviations(vectors, strength=1.0):
+    return RIGHT["whitened"](vectors, min(1, 2 * strength))
+
+
+def mean_kept(vectors, strength=1.0):
+    return RIGHT["whitened"](torch.cat([vectors, -vectors]), strength)[:len(vectors)]
+
+
+def always_whole(vectors, strength=1.0):
+    return RIGHT["whitened"](vectors, 1.0)
+
+
 # --- recall -------------------------------------------------------------------------------
 
 
@@ -180,6 +193,11 @@ MUTANTS = [
     ("encode", with_dropout, "check_encode_without_dropout_and_mode_kept"),
     ("encode", mode_lost, "check_encode_without_dropout_and_mode_kept"),
     ("similarities", dot_products, "check_similarities"),
+    ("whitened", variances_for_deviations, "check_half_of_whitening_leaves_the_deviations"),
+    ("whitened", mean_kept, "check_whitening_gives_the_unit_covariance"),
+    ("whitened", mean_kept, "check_strength_zero_only_takes_the_mean_away"),
+    ("whitened", always_whole, "check_half_of_whitening_leaves_the_deviations"),
+    ("whitened", always_whole, "check_strength_zero_only_takes_the_mean_away"),
     ("recall_at", optimistic, "check_equal_scores_give_the_chance_level"),
     ("recall_at", pessimistic, "check_equal_scores_give_the_chance_level"),
     ("recall_at", first_place_wins, "check_equal_scores_give_the_chance_level"),
