@@ -102,6 +102,29 @@ def test_swapped_pairs_are_swapped_and_nothing_else():
     assert batch["token_type_ids"].sum(1).tolist() == [LENGTH - one - 2] * 16
 
 
+def test_next_pairs_exchange_their_second_stretches():
+    one, _ = places(LENGTH)
+    rows = PAIRS[:16]
+    for number in range(4):
+        batch = MaskedOrder(TOKENIZER, hidden=0.0, random=0.0, question="next")(rows, number)
+        seconds = [row[LENGTH:][row[LENGTH:] != 0][: LENGTH - 3 - one].tolist() for row in rows]
+        found = [tokens[one + 2 : -1].tolist() for tokens in batch["input_ids"]]
+        assert batch["order"].sum() == 8
+        for row, tokens, label, own, second in zip(rows, batch["input_ids"], batch["order"],
+                                                   seconds, found):
+            first = row[:LENGTH][row[:LENGTH] != 0]
+            assert tokens[1 : one + 1].tolist() == first[len(first) - one :].tolist()
+            assert (second != own) == bool(label)
+        # Every second stretch stands there once: how often it occurs does not tell the label.
+        assert sorted(found) == sorted(seconds)
+
+
+def test_a_lone_pair_keeps_its_second_stretch():
+    for number in range(6):
+        batch = MaskedOrder(TOKENIZER, question="next")(PAIRS[:1], number)
+        assert batch["order"].tolist() == [0]
+
+
 def test_half_of_the_pairs_are_swapped_and_the_choice_changes_with_the_batch():
     drawn = [clear(PAIRS[:10], number)[1] for number in range(20)]
     assert all(order.sum() == 5 for order in drawn)
@@ -164,52 +187,69 @@ def test_labels_that_do_not_count_change_nothing():
     assert torch.equal(found["order"][1], batch["order"][asked])
 
 
-def test_validation_counts_the_pairs():
-    network, task = model(AlbertForPreTraining, AlbertConfig), TASKS["masked_order"]
-    judge = MaskedOrder(TOKENIZER)
+@pytest.mark.parametrize("question", ["order", "next"])
+def test_validation_counts_the_pairs(question):
+    network, task = model(AlbertForPreTraining, AlbertConfig), TASKS[f"masked_{question}"]
+    judge = MaskedOrder(TOKENIZER, question=question)
     result = evaluate(network, judge, ROWS[:30], size=8, task=task)
     right = asked = 0
     for number, start in enumerate(range(0, 30, 8)):
         with torch.no_grad():
-            logits, targets = task.also["order"](network, judge(ROWS[start : min(start + 8, 30)],
+            logits, targets = task.also[question](network, judge(ROWS[start : min(start + 8, 30)],
                                                                 number))
         right, asked = right + int((logits.argmax(-1) == targets).sum()), asked + len(targets)
-    assert result["order_accuracy"] == pytest.approx(right / asked)
+    assert result[f"{question}_accuracy"] == pytest.approx(right / asked)
     assert result["loss"] > 0
 
 
 # --- broken copies ------------------------------------------------------------------------
 
 
-def cut_by_label(self, a, b, swapped):
+def cut_by_label(self, rows, changed):
     """Cuts first, swaps then: the place of a cut sentence tells the label."""
-    one, two = places(len(a))
-    a, b = a[a != 0], b[b != 0]
-    parts = [a[len(a) - one :], b[:two]]
-    first, second = (parts[1][:one], np.resize(parts[0], two)) if swapped else parts
-    return np.concatenate([[2], first, [3], second, [3]])
+    one, two = places(rows.shape[1] // 2)
+    first, second = RIGHT(self, rows, changed & False)
+    for row in np.flatnonzero(changed):
+        a, b = first[row][first[row] != 0][-one:], second[row][second[row] != 0][:two]
+        first[row], second[row] = 0, 0
+        first[row, :one], second[row, :two] = b[:one], np.resize(a, two)
+    return first, second
 
 
-def never_swapped(self, a, b, swapped):
-    return RIGHT(self, a, b, False)
+def never_changed(self, rows, changed):
+    return RIGHT(self, rows, changed & False)
 
 
-def always_the_same(count, draw):
+def always_the_same(self, count, draw):
     return np.arange(count) % 2
 
 
-RIGHT = MaskedOrder._pair
+def from_the_next_row(self, rows, changed):
+    """A second stretch may be lent by a pair that keeps its own: it then stands twice."""
+    first, second = RIGHT(self, rows, changed & False)
+    second[changed] = np.roll(second, 1, axis=0)[changed]
+    return first, second
+
+
+RIGHT = MaskedOrder._changed
 
 
 @pytest.mark.parametrize("name, broken, test", [
-    ("_pair", cut_by_label, test_swapped_pairs_are_swapped_and_nothing_else),
-    ("_pair", never_swapped, test_swapped_pairs_are_swapped_and_nothing_else),
-    ("_labels", staticmethod(always_the_same),
+    ("_changed", cut_by_label, test_swapped_pairs_are_swapped_and_nothing_else),
+    ("_changed", never_changed, test_swapped_pairs_are_swapped_and_nothing_else),
+    ("_changed", never_changed, test_next_pairs_exchange_their_second_stretches),
+    ("_changed", from_the_next_row, test_next_pairs_exchange_their_second_stretches),
+    ("_labels", always_the_same,
      test_half_of_the_pairs_are_swapped_and_the_choice_changes_with_the_batch)])
 def test_a_broken_collator_is_caught(name, broken, test, monkeypatch):
     monkeypatch.setattr(MaskedOrder, name, broken)
     with pytest.raises(AssertionError):
         test()
+
+
+def test_another_question_is_refused():
+    with pytest.raises(CourseError, match="unknown question 'both': use order or next"):
+        MaskedOrder(TOKENIZER, question="both")
 
 
 @pytest.mark.parametrize("rows", [np.zeros((2, 3)), np.zeros((0, 4)), np.zeros(4)])

@@ -222,7 +222,7 @@ GOOD = {"name": "x", "seed": 3, "text": {"files": {"a": 0.5}}, "model": {"vocabu
     ({"text": {"files": {"a": 0}}}, "shares above 0"),
     ({"text": {"files": {"a": "all"}}}, "shares above 0"),
     ({"model": {}}, "vocabulary must be above 5"),
-    ({"objective": "gpt"}, "objective must be masked, masked_order, causal or spans"),
+    ({"objective": "gpt"}, "objective must be masked, masked_order, masked_next, causal or spans"),
     ({"objective": 5}, "'objective' is 5: give a text"),
     ({"model": {"vocabulary": 50, "tokenizer": "chars"}}, "tokenizer must be wordpiece, bpe or characters"),
     ({"spans": {"share": 0.0}}, r"\[spans\] share must be between"),

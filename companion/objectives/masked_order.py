@@ -1,9 +1,11 @@
-"""Masked words and sentence order in one batch, as ALBERT is pretrained (Lan et al., 2020,
-section 3.1), in rows of one fixed shape without padding.
+"""Masked words and a question about two sentences in one batch: their order, as ALBERT is
+pretrained (Lan et al., 2020, section 3.1), or whether they belong together, as BERT (Devlin et
+al., 2019, section 3.1). Rows of one fixed shape without padding.
 
 Two kinds of rows stand side by side. A *pair* holds two stretches of one text that meet at the
-end of a sentence, in their order or swapped. A *plain* row is packed text and has no question
-of order. Masked words are asked for in both.
+end of a sentence, in their order or swapped; where the question is the next sentence, as
+written or with the second stretch of another pair of the batch. A *plain* row is packed text
+and has no such question. Masked words are asked for in both.
 
 Where a stretch is longer than its place, it is cut by its place in the row whatever the
 label: the first loses its beginning, the second its end. A text is used from its first
@@ -27,6 +29,7 @@ from companion.objectives.pairs import pair_head
 from companion.tokenization import encode, pack_ids
 
 BATCH = 2000  # texts whose sentences are in memory at a time
+QUESTIONS = ("order", "next")
 
 
 def places(length: int) -> tuple[int, int]:
@@ -106,6 +109,8 @@ class MaskedOrder:
     Attributes:
         tokenizer: must have ``[CLS]``, ``[SEP]``, a mask and padding.
         share, hidden, random, whole_words, seed: as for ``MaskedLM``.
+        question: "order" swaps the stretches of half of the pairs, "next" exchanges their
+            second stretches among themselves.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -114,8 +119,11 @@ class MaskedOrder:
     random: float = 0.1
     whole_words: bool = False
     seed: int = 0
+    question: str = "order"
 
     def __post_init__(self):
+        if self.question not in QUESTIONS:
+            raise CourseError(f"unknown question '{self.question}': use order or next")
         self._mask = MaskedLM(self.tokenizer, self.share, self.hidden, self.random,
                               self.whole_words, self.seed)
         if self.tokenizer.pad_token_id is None or self.tokenizer.cls_token_id is None:
@@ -130,7 +138,7 @@ class MaskedOrder:
 
         Returns:
             ``input_ids``, ``token_type_ids`` and ``labels`` (batch, length), and ``order``
-            (batch,): 0 as written, 1 swapped, -100 for plain rows; all int64.
+            (batch,): 0 as written, 1 changed, -100 for plain rows; all int64.
         """
         rows = np.asarray(rows)
         if rows.ndim != 2 or not rows.size or rows.shape[1] % 2:
@@ -140,22 +148,32 @@ class MaskedOrder:
         ids, segments = rows[:, :length].astype(np.int64), np.zeros((len(rows), length), np.int64)
         pairs = np.flatnonzero(rows[:, length] != self.tokenizer.pad_token_id)
         order = np.full(len(rows), IGNORE)
-        order[pairs] = self._labels(len(pairs), draw)
-        for i in pairs:
-            ids[i] = self._pair(rows[i, :length], rows[i, length:], bool(order[i]))
+        order[pairs] = labels = self._labels(len(pairs), draw)
+        for i, first, second in zip(pairs, *self._changed(rows[pairs], labels == 1)):
+            ids[i] = self._pair(first, second)
             segments[i, places(length)[0] + 2 :] = 1
         batch = self._mask(ids, number)
         return {**batch, "token_type_ids": torch.from_numpy(segments),
                 "order": torch.from_numpy(order)}
 
-    @staticmethod
-    def _labels(count: int, draw: np.random.Generator) -> np.ndarray:
+    def _labels(self, count: int, draw: np.random.Generator) -> np.ndarray:
         """Half of the labels are 1; of an odd number, half on average."""
-        return draw.permutation(np.arange(count) % 2 ^ draw.integers(2))
+        labels = draw.permutation(np.arange(count) % 2 ^ draw.integers(2))
+        # A lone pair has no other to exchange with: it stays as it was written.
+        return labels * 0 if self.question == "next" and labels.sum() == 1 else labels
 
-    def _pair(self, a: np.ndarray, b: np.ndarray, swapped: bool) -> np.ndarray:
+    def _changed(self, rows: np.ndarray, changed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and second stretches, swapped or exchanged in the rows that are ``changed``."""
+        first, second = np.array(np.split(rows, 2, axis=1))
+        if self.question == "next":
+            second[changed] = np.roll(second[changed], 1, axis=0)
+        else:
+            first[changed], second[changed] = second[changed], first[changed]
+        return first, second
+
+    def _pair(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         pad, sep = self.tokenizer.pad_token_id, self.tokenizer.sep_token_id
-        first, second = (part[part != pad] for part in ((b, a) if swapped else (a, b)))
+        first, second = (part[part != pad] for part in (a, b))
         one, two = places(len(a))
         return np.concatenate([[self.tokenizer.cls_token_id], first[len(first) - one :], [sep],
                                second[:two], [sep]])

@@ -8,7 +8,7 @@ from typing import Any
 from companion.errors import CourseError
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
-OBJECTIVES = ("masked", "masked_order", "causal", "spans")
+OBJECTIVES = ("masked", "masked_order", "masked_next", "causal", "spans")
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Model:
 
 @dataclass
 class Masking:
-    """Arguments of ``companion.objectives.masked.MaskedLM``, for "masked_order" too."""
+    """Arguments of ``companion.objectives.masked.MaskedLM``, for the other two masked ones too."""
 
     share: float = 0.15
     hidden: float = 0.8

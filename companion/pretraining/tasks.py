@@ -6,6 +6,7 @@ log, resuming) is the same for all of them, so that objectives can be compared.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -83,6 +84,22 @@ def _with_sentinels(tokenizer: PreTrainedTokenizerBase, recipe: Recipe):
     return spans.with_sentinels(tokenizer, needed + 1)
 
 
+def _with_pairs(question: str) -> Task:
+    """Masked words, and a question about pairs of stretches; see ``masked_order``."""
+    def answers(model: nn.Module, batch: Batch, which: str):
+        return masked_order.predictions(model, batch)[which]
+
+    return Task(
+        model="AutoModelForPreTraining", kinds="albert or bert",
+        prepare=lambda tokenizer, recipe: tokenizer, pack=masked_order.pack_pairs,
+        collator=lambda r, t: masked_order.MaskedOrder(
+            t, seed=r.seed, question=question, **vars(r.masking)),
+        judge=lambda r, t: masked_order.MaskedOrder(
+            t, share=0.15, seed=r.seed, question=question),
+        loss=masked_order.loss, predictions=partial(answers, which="masked"),
+        also={question: partial(answers, which="order")})
+
+
 TASKS = {
     "masked": Task(
         model="AutoModelForMaskedLM", kinds="bert, albert or roberta",
@@ -90,14 +107,8 @@ TASKS = {
         collator=lambda r, t: masked.MaskedLM(t, seed=r.seed, **vars(r.masking)),
         judge=lambda r, t: masked.MaskedLM(t, share=0.15, seed=r.seed),
         loss=masked.loss, predictions=_masked_predictions),
-    "masked_order": Task(
-        model="AutoModelForPreTraining", kinds="albert or bert",
-        prepare=lambda tokenizer, recipe: tokenizer, pack=masked_order.pack_pairs,
-        collator=lambda r, t: masked_order.MaskedOrder(t, seed=r.seed, **vars(r.masking)),
-        judge=lambda r, t: masked_order.MaskedOrder(t, share=0.15, seed=r.seed),
-        loss=masked_order.loss,
-        predictions=lambda model, batch: masked_order.predictions(model, batch)["masked"],
-        also={"order": lambda model, batch: masked_order.predictions(model, batch)["order"]}),
+    "masked_order": _with_pairs("order"),
+    "masked_next": _with_pairs("next"),
     "causal": Task(
         model="AutoModelForCausalLM", kinds="gpt2", prepare=_with_end, pack=causal.pack,
         collator=lambda r, t: causal.CausalLM(t, isolate=r.causal.isolate),

@@ -1,0 +1,53 @@
+"""Three families, one budget: trains every variant of the comparison with three seeds.
+
+    python benchmarks/families.py train --runs FOLDER      about an hour on one core; resumes
+    python benchmarks/families.py train --only gpt --seeds 13
+
+A run is ``FOLDER/VARIANT-SEED``. Its log is copied to ``results/families/VARIANT-SEED.jsonl``,
+from which ``python -m companion compare`` makes the table; the models do not ship.
+"""
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from companion.pretraining import build, pretrain
+from companion.pretraining.recipe import Recipe
+
+VARIANTS = ("bert", "gpt", "t5", "bert-nsp", "bert-shared", "bert-factorised")
+SEEDS = (13, 21, 42)
+LOGS = Path(__file__).with_name("results") / "families"
+
+
+def lend(recipe: Recipe, folder: Path, lender: Path) -> None:
+    """Packed rows do not depend on the seed: those of the first seed do for all."""
+    if (lender / "packed").is_dir() and not (folder / "packed").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(lender / "packed", folder / "packed")
+        (folder / "recipe.json").write_text(build.described(recipe), encoding="utf8")
+
+
+def train(runs: Path, variant: str, seed: int) -> None:
+    recipe = replace(Recipe.read(f"families-{variant}"), seed=seed)
+    folder = runs / f"{variant}-{seed}"
+    lend(recipe, folder, runs / f"{variant}-{SEEDS[0]}")
+    pretrain(recipe, folder, progress=True)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "log.jsonl", LOGS / f"{variant}-{seed}.jsonl")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["train"])
+    parser.add_argument("--runs", type=Path, default=Path("runs/families"))
+    parser.add_argument("--only", choices=VARIANTS, action="append")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    args = parser.parse_args()
+    for seed in args.seeds:
+        for variant in args.only or VARIANTS:
+            train(args.runs, variant, seed)
+
+
+if __name__ == "__main__":
+    main()
