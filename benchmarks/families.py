@@ -15,7 +15,8 @@ from pathlib import Path
 from companion.pretraining import build, pretrain
 from companion.pretraining.recipe import Recipe
 
-VARIANTS = ("bert", "gpt", "t5", "bert-nsp", "bert-shared", "bert-factorised")
+VARIANTS = ("bert", "gpt", "t5", "bert-nsp", "bert-shared", "bert-factorised",
+            "bert-plain")
 SEEDS = (13, 21, 42)
 LOGS = Path(__file__).with_name("results") / "families"
 

@@ -4,6 +4,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from companion.errors import CourseError
 from companion.objectives import masked
@@ -69,6 +75,65 @@ def test_the_first_heads_look_at_their_distance_from_the_first_layer_on():
     assert rest.mean() < 0.2
 
 
+def bert():
+    return tiny.model("bert", SIZE, width=64, layers=2, heads=2, max_position_embeddings=LENGTH)
+
+
+def gpt2():
+    return GPT2LMHeadModel(GPT2Config(
+        vocab_size=SIZE, n_embd=64, n_layer=2, n_head=2, n_positions=LENGTH, bos_token_id=3,
+        eos_token_id=3)).eval()
+
+
+def t5():
+    return T5ForConditionalGeneration(T5Config(
+        vocab_size=SIZE, d_model=32, d_kv=16, d_ff=32, num_layers=2, num_heads=4,
+        decoder_start_token_id=0)).eval()
+
+
+def attentions(model, ids):
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        if model.config.is_encoder_decoder:
+            out = model(ids, labels=ids, output_attentions=True)
+            return {"encoder": out.encoder_attentions, "decoder": out.decoder_attentions}
+        return {"": model(ids, output_attentions=True).attentions}
+
+
+@pytest.mark.parametrize("make, heads", [
+    (bert, {"": {0: -1}}), (gpt2, {"": {0: -1}}),
+    (t5, {"encoder": {0: -1, 1: 1}, "decoder": {0: -1, 1: -2}})])
+def test_half_of_the_heads_look_at_their_distance(make, heads):
+    torch.manual_seed(0)
+    rows, model = rows_of_two_kinds(), make()
+    start.head_start(model, rows, np.bincount(rows.ravel(), minlength=SIZE))
+    found = attentions(model, torch.from_numpy(rows[:4]))
+    for stack, expected in heads.items():
+        first = found[stack][0]  # (batch, heads, length, length)
+        for head in range(first.shape[1]):
+            best = first[:, head].argmax(-1)[:, 6:-4] - torch.arange(6, LENGTH - 4)
+            if head in expected:
+                assert (best == expected[head]).float().mean() > 0.9, (stack, head)
+            else:
+                assert max((best == o).float().mean() for o in (-2, -1, 1, 2)) < 0.5
+
+
+@pytest.mark.parametrize("make", [bert, gpt2, t5])
+def test_tokens_of_one_kind_begin_alike_in_every_family(make):
+    torch.manual_seed(0)
+    rows, model = rows_of_two_kinds(), make()
+    before = model.get_input_embeddings().weight.norm(dim=1).mean()
+    start.head_start(model, rows, np.bincount(rows.ravel(), minlength=SIZE))
+    words = model.get_input_embeddings().weight.detach()
+    units = words / words.norm(dim=1, keepdim=True)
+    first, second = units[5:22], units[22:39]
+    inside = (first @ first.T)[~torch.eye(17, dtype=bool)].mean()
+    assert inside > 0.1 and inside > abs((first @ second.T).mean()) + 0.1
+    assert 0.3 < words.norm(dim=1).mean() / before < 3  # as large as random ones
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
 def test_the_first_guess_is_the_frequency_of_the_tokens():
     rows, model = begun()
     ids = torch.from_numpy(rows[:8])
@@ -92,7 +157,8 @@ def test_the_embeddings_stay_tied_and_every_weight_can_learn():
 
 
 @pytest.mark.parametrize("model, message", [
-    (lambda: tiny.model("bert", SIZE), "is known for albert, not for bert"),
+    (lambda: tiny.model("roberta", SIZE), "is known for albert, bert, gpt2, t5, not for roberta"),
+    (lambda: tiny.model("bert", SIZE), "too narrow for a head start"),
     (lambda: tiny.model("albert", SIZE), "too narrow for a head start")])
 def test_models_that_have_no_room_are_refused(model, message):
     with pytest.raises(CourseError, match=message):
