@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedTokenizerFast
 
-from companion import abilities, metrics
+from companion import abilities, metrics, rerun
 from companion.corpora import movie_reviews
 from companion.families import kind_of
 from companion.ngrams import KneserNey
@@ -36,6 +36,7 @@ from companion.tokenization import encode
 RESULTS = Path(__file__).with_name("results") / "families.jsonl"
 LENGTH, AT = 126, 63  # tokens of a review that are read; the place of the hidden one
 PROMPT, WRITTEN, PROMPTS, SHOWN = 20, 20, 200, 3
+KEPT = 20  # steps whose rows are kept for the chapter
 TRAIN, TEST, COUNTED = 2000, 1000, 6000  # reviews; COUNTED of them fit the trigram model
 
 
@@ -224,9 +225,20 @@ def measure(runs: Path, seconds: float = float("inf"), file: Path = RESULTS) -> 
         print(f"{variant}-{seed}: {time.perf_counter() - begin:.0f} s")
 
 
+def keep_start(runs: Path) -> None:
+    """What the chapter needs to repeat the first steps of bert-13."""
+    rerun.keep(Recipe.read("families-bert"), runs / "bert-13" / "packed", KEPT,
+               RESULTS.parent / "families" / "start")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/families"))
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--start", action="store_true",
+                        help="only keep the start of bert-13 in results/families/start")
     arguments = parser.parse_args()
-    measure(arguments.runs, arguments.seconds)
+    if arguments.start:
+        keep_start(arguments.runs)
+    else:
+        measure(arguments.runs, arguments.seconds)
