@@ -45,6 +45,8 @@ def curves(
         axes.axhline(level[0], color="0.4", linestyle="--", linewidth=1, label=level[1])
     if logx:
         axes.set_xscale("log")
+    elif all(value == int(value) for xs, _ in series.values() for value in xs):
+        axes.xaxis.get_major_locator().set_params(integer=True)  # no half epochs
     axes.set(xlabel=x, ylabel=y)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

@@ -232,6 +232,7 @@ GOOD = {"name": "x", "seed": 3, "text": {"files": {"a": 0.5}}, "model": {"vocabu
     ({"masking": {"share": 1.5}}, "share must be between"),
     ({"masking": {"hidden": 0.95}}, "sum is at most 1"),
     ({"masking": {"whole_words": 1}}, "must be a bool"),
+    ({"masking": {"segment": "jieba"}}, "jieba needs whole_words = true"),
     ({"training": {"rows": True}}, "must be a int"),
     ({"training": {"rows": 0}}, "must be at least 1"),
     ({"training": {"rate": 0}}, "must be above 0"),

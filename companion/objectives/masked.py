@@ -4,6 +4,7 @@ Some positions are chosen. At most of them the token is hidden, and the model ha
 which token stood there. The loss counts the chosen positions and no others.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.segmentation import Segmented
 from companion.tokenization import word_starts
 
 IGNORE = -100  # the label of positions that do not count, as in torch and transformers
@@ -36,6 +38,9 @@ class MaskedLM:
         hidden, random: of the chosen positions, the share that becomes the mask token and
             the share that becomes a random token; the rest keep their token.
         whole_words: choose words instead of tokens (``[MASK]`` all pieces of a word).
+        segment: what cuts a text into words where the vocabulary has characters only, as for
+            Chinese: "jieba", or a function from a text to its words; for ``whole_words``
+            (Cui et al., 2021, section 3.1).
         seed: see above.
     """
 
@@ -44,6 +49,7 @@ class MaskedLM:
     hidden: float = 0.8
     random: float = 0.1
     whole_words: bool = False
+    segment: str | Callable[[str], Iterable[str]] = ""
     seed: int = 0
 
     def __post_init__(self):
@@ -59,8 +65,14 @@ class MaskedLM:
         self._special[list(special)] = True
         self._pads = self.tokenizer.pad_token_id is not None
         self._ordinary = (~self._special).nonzero().squeeze(1)
-        if self.whole_words:
-            self._starts = torch.from_numpy(word_starts(self.tokenizer))
+        if self.segment and not self.whole_words:
+            raise CourseError("segment is given, but words play no part: set whole_words too")
+        if self.segment:
+            cut = Segmented(self.tokenizer, self.segment)
+            self._begins = lambda ids: torch.from_numpy(cut(ids.numpy()))
+        elif self.whole_words:
+            starts = torch.from_numpy(word_starts(self.tokenizer))
+            self._begins = lambda ids: starts[ids]
 
     def __call__(self, rows, number: int = 0) -> dict[str, torch.Tensor]:
         """Mask one batch.
@@ -111,7 +123,7 @@ class MaskedLM:
     def _same_key_per_word(self, ids: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         # Words are drawn by the key of their first token, so their pieces stay together.
         # The last word drawn may be cut to keep the number of positions fixed.
-        begins = self._starts[ids] | self._special[ids]
+        begins = self._begins(ids) | self._special[ids]
         begins[:, 0] = True
         word = begins.flatten().cumsum(0) - 1
         return keys.flatten()[begins.flatten()][word].view_as(ids)

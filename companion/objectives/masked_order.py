@@ -13,7 +13,7 @@ sentence on, as in ALBERT's data, although an opening gives its place away; ``ma
 openings and endings out, for measuring what the model knows beyond that.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -108,7 +108,7 @@ class MaskedOrder:
 
     Attributes:
         tokenizer: must have ``[CLS]``, ``[SEP]``, a mask and padding.
-        share, hidden, random, whole_words, seed: as for ``MaskedLM``.
+        share, hidden, random, whole_words, segment, seed: as for ``MaskedLM``.
         question: "order" swaps the stretches of half of the pairs, "next" exchanges their
             second stretches among themselves.
     """
@@ -118,6 +118,7 @@ class MaskedOrder:
     hidden: float = 0.8
     random: float = 0.1
     whole_words: bool = False
+    segment: str | Callable[[str], Iterable[str]] = ""
     seed: int = 0
     question: str = "order"
 
@@ -125,7 +126,7 @@ class MaskedOrder:
         if self.question not in QUESTIONS:
             raise CourseError(f"unknown question '{self.question}': use order or next")
         self._mask = MaskedLM(self.tokenizer, self.share, self.hidden, self.random,
-                              self.whole_words, self.seed)
+                              self.whole_words, self.segment, self.seed)
         if self.tokenizer.pad_token_id is None or self.tokenizer.cls_token_id is None:
             raise CourseError("this tokenizer has no [CLS] or no padding: use one of BERT's form")
 

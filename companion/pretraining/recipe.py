@@ -49,6 +49,7 @@ class Masking:
     hidden: float = 0.8
     random: float = 0.1
     whole_words: bool = False
+    segment: str = ""
 
 
 @dataclass
@@ -170,6 +171,8 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
         "[spans] share must be between 0 and 1": 0 < spans.share < 1,
         "[spans] mean must be at least 1, and longer for a large share":
             spans.mean >= 1 and spans.share / spans.mean <= 1 - spans.share,
+        "[masking] segment must be jieba or empty, and jieba needs whole_words = true":
+            m.segment == "" or (m.segment == "jieba" and m.whole_words),
         "[masking] hidden and random must be shares whose sum is at most 1":
             m.hidden >= 0 and m.random >= 0 and m.hidden + m.random <= 1,
         "[training] tokens, rows, evaluate_every and save_every must be at least 1":
