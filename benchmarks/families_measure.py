@@ -9,6 +9,7 @@ what needs no network ("baseline") and a BERT with random weights ("untrained").
 """
 
 import argparse
+import copy
 import json
 import time
 from collections import Counter
@@ -94,7 +95,8 @@ def abilities_of(model, tokenizer, asked: Questions) -> dict:
     if {t: i for t, i in tokenizer.get_vocab().items() if i < len(asked.shares)} != {
             t: i for t, i in asked.tokenizer.get_vocab().items() if i < len(asked.shares)}:
         raise SystemExit("the runs have different vocabularies: train them with one recipe text")
-    train, test = (abilities.features(model, tokenizer, texts, LENGTH)
+    fast = copy.deepcopy(model).bfloat16()  # for the probe's vectors, half the time
+    train, test = (abilities.features(fast, tokenizer, texts, LENGTH)
                    for texts, _ in (asked.train, asked.test))
     ranks, nats = abilities.fill_in(model, tokenizer, asked.rows, AT)
     written = abilities.continuations(model, tokenizer, asked.prompts, WRITTEN)

@@ -46,7 +46,7 @@ def features(
         kept = nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in whole], True)
         states = reader(input_ids=ids, attention_mask=kept).last_hidden_state
         for i, row in zip(at, states):
-            found[i] = row[1 : len(rows[i]) + 1].mean(0)
+            found[i] = row[1 : len(rows[i]) + 1].float().mean(0)
     model.train(mode)
     return found
 

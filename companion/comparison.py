@@ -18,7 +18,7 @@ from companion.errors import CourseError
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 FAMILIES = ("bert", "gpt", "t5")
-ABLATIONS = ("bert-nsp", "bert-shared", "bert-factorised")
+ABLATIONS = ("bert-nsp", "bert-shared", "bert-factorised", "bert-plain")
 BESIDE = {"untrained": "untrained", "no network": "baseline"}  # column -> variant
 # Row of the table -> measure and its format.
 ROWS = {
