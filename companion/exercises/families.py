@@ -22,18 +22,18 @@ def _asked_cases() -> list[Case]:
 
 
 def _top_cases() -> list[Case]:
-    """By hand, then random scores whose ranks were counted by sorting Python lists."""
+    """Random scores whose ranks were counted by sorting Python lists; then by hand."""
     small = torch.tensor([[9.0, 1.0, 2.0, 3.0], [9.0, 3.0, 2.0, 1.0]])
     allowed = torch.tensor([False, True, True, True])
     given = {"logits": small, "targets": torch.tensor([3, 2]), "allowed": allowed, "k": 1}
-    logits = torch.randn((40, 12), generator=torch.Generator().manual_seed(3))
+    logits = torch.randn((40, 12), generator=torch.Generator().manual_seed(1))
     logits[:, :2] += 2
     targets = torch.arange(40) % 10 + 2
     large = {"logits": logits, "targets": targets, "allowed": torch.arange(12) >= 2, "k": 3}
     right = 0
     for row, target in zip(logits.tolist(), targets.tolist()):
         right += target in sorted(range(2, 12), key=lambda i: -row[i])[:3]
-    return [Case(given, 0.5), Case(given | {"k": 2}, 1.0), Case(large, right / 40)]
+    return [Case(large, right / 40), Case(given, 0.5), Case(given | {"k": 2}, 1.0)]
 
 
 def _bits_cases() -> list[Case]:
