@@ -29,6 +29,7 @@ from companion import abilities, metrics, rerun
 from companion.corpora import movie_reviews
 from companion.families import kind_of
 from companion.ngrams import KneserNey
+from companion.objectives import spans
 from companion.pretraining import build
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.tasks import TASKS
@@ -105,7 +106,23 @@ def abilities_of(model, tokenizer, asked: Questions) -> dict:
     if kind_of(model) == "masked":
         loss = metrics.masked_lm(model, tokenizer, asked.test[0][:200], rows=256)
         found["masked_loss"] = loss["loss"]
+    if kind_of(model) == "spans":
+        found |= by_label(model, tokenizer, asked.rows[:256])
     return found
+
+
+@torch.inference_mode()
+def by_label(model, tokenizer, rows: np.ndarray) -> dict:
+    """The loss of span corruption, apart for marks (sentinels and eos), the first token of a
+    span, which only the encoder can tell, and the others, which follow one in the decoder."""
+    batch = spans.SpanCorruption(tokenizer)(rows)
+    labels = batch["labels"]
+    nats = torch.nn.functional.cross_entropy(
+        spans.logits(model, batch).mT, labels, reduction="none")
+    marks = torch.isin(labels, torch.tensor([*spans.sentinels(tokenizer), tokenizer.eos_token_id]))
+    first = torch.nn.functional.pad(marks[:, :-1], (1, 0)) & ~marks
+    kinds = {"marks": marks, "first": first, "later": ~marks & ~first}
+    return {f"{name}_nats": float(nats[where].mean()) for name, where in kinds.items()}
 
 
 def filled(ranks: np.ndarray, nats: np.ndarray) -> dict:

@@ -27,6 +27,7 @@ ROWS = {
     "million operations a token": ("operations", "{:.2f}M"),
     "tokens a second": ("tokens_per_second", "{:,.0f}"),
     "held-out loss, own task (nats)": ("loss", "{:.2f}"),
+    "  first token of a span (nats)": ("first_nats", "{:.2f}"),
     "masked words, same rows (nats)": ("masked_loss", "{:.2f}"),
     "classification, accuracy": ("classification", "{:.3f}"),
     "hidden token: first guess": ("fill_top1", "{:.3f}"),
@@ -112,7 +113,7 @@ class Comparison:
 
     def _differences(self, variants: Sequence[str]) -> str:
         rows = []
-        for name, (key, form) in list(ROWS.items())[5:]:
+        for name, (key, form) in list(ROWS.items())[6:]:
             found = [self.differences(variant, key) for variant in variants]
             if any(found):
                 rows.append([name, *(f"{shown(values, form, '+')}{'*' * clear(values)}"
