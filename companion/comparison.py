@@ -73,7 +73,7 @@ class Comparison:
         for variant, seeds in logs.items():
             if lost := set(seeds) - set(measures.get(variant, {})):
                 raise CourseError(f"{variant}-{min(lost)} has a log but no measures: run "
-                                  "benchmarks/families.py measure")
+                                  "benchmarks/families_measure.py")
         return cls(logs, measures)
 
     def values(self, variant: str, key: str) -> list[float]:
