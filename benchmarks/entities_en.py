@@ -52,17 +52,19 @@ def finder(model, tokenizer, prompt: str, words: str, calibrated: bool, only: st
 
 
 class Remembering(PromptClassifier):
-    """Asks a prompt once for all words of ``WORD_LISTS``; the lists then share the answers."""
+    """Asks a prompt once for all words of the lists, which then share the answers."""
 
     answers: dict = {}
+    every = list(dict.fromkeys(w for own in WORD_LISTS.values() for ws in own.values()
+                               for w in ws))
 
     def word_scores(self, texts, content_free=False):
-        every = list(dict.fromkeys(w for own in WORD_LISTS.values() for ws in own.values()
-                                   for w in ws))
+        every = self.every
         key = (self.template.pattern, content_free, tuple(t["span"] + t["text"] for t in texts))
         if key not in self.answers:
             asked = PromptClassifier(self.model, self.template, Verbalizer({w: w for w in every}),
-                                     tokenizer=self.tokenizer)
+                                     tokenizer=self.tokenizer,
+                                     precision="bf16" if self.half else "fp32")
             self.answers[key] = asked.word_scores(texts, content_free)
         self.truncated = [0]
         return self.answers[key][:, [every.index(word) for _, word in self.verbalizer.pairs]]

@@ -38,6 +38,11 @@ def has_word(text):
 
 def brute(text, longest, only):
     """All pairs of places, kept by what the docstring says."""
+    if only == "characters":
+        chinese = [0x4E00 <= ord(c) <= 0x9FFF for c in text]
+        yield from ((i, j) for i, j in combinations(range(len(text) + 1), 2)
+                    if 2 <= j - i <= longest and all(chinese[i:j]))
+        return
     spans = words(text)
     for first, last in combinations(range(len(spans) + 1), 2):
         inside = spans[first:last]
@@ -80,6 +85,13 @@ def test_the_number_of_spans_has_a_formula(n, k):
 def test_capitals(text, names):
     spans = candidates.candidates(text, only="capitals")
     assert [text[start:end] for start, end in spans] == names
+
+
+def test_spans_of_characters():
+    text = "江泽民在北京。A国"
+    spans = candidates.candidates(text, 3, only="characters")
+    assert [text[start:end] for start, end in spans] == [
+        "江泽", "江泽民", "泽民", "泽民在", "民在", "民在北", "在北", "在北京", "北京"]
 
 
 # --- resolving overlaps -------------------------------------------------------------------

@@ -131,6 +131,16 @@ def test_bf16_is_within_its_tolerance(family):
     assert half.scores(TEXTS).dtype == torch.float32
 
 
+def test_bf16_follows_a_model_that_is_trained_in_between():
+    half = classifier(precision="bf16")
+    before = half.scores(TEXTS)
+    with torch.no_grad():
+        bias = half.model.get_output_embeddings().bias
+        bias.add_(torch.linspace(-3, 3, len(bias)))
+    assert (half.scores(TEXTS) - before).abs().max() > 0.1
+    assert {p.dtype for p in half.model.parameters()} == {torch.float32}
+
+
 def test_order_and_company_do_not_matter():
     fast = classifier(tokens=50)
     scores = fast.scores(TEXTS)

@@ -9,7 +9,8 @@ from companion.errors import CourseError
 
 # A hyphen or an apostrophe may stand inside a word (O'Brien), but 's is not part of a name.
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+|['’](?!s(?![^\W_]))[^\W_]+)*")
-FILTERS = ("all", "capitals")
+FILTERS = ("all", "capitals", "characters")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]+")  # the common ideographs
 
 
 class Scored(NamedTuple):
@@ -56,8 +57,10 @@ def candidates(text: str, longest: int = 4, only: str = "all") -> list[tuple[int
     A run of n words has k n - k (k - 1) / 2 spans of up to k words, for k at most n.
 
     Args:
-        only: ``"all"``, or ``"capitals"`` for the spans in which each word begins with a capital
-            letter. The second asks much less of the model, and cannot find *Bank of England*.
+        only: ``"all"``; ``"capitals"`` for the spans in which each word begins with a capital
+            letter, which asks much less of the model, and cannot find *Bank of England*; or
+            ``"characters"`` for spans of 2 to ``longest`` Chinese characters, as Chinese is
+            written without blanks (a name of one character is not found).
 
     Returns:
         Pairs (start, end) in characters; empty when the filter lets nothing pass.
@@ -69,6 +72,11 @@ def candidates(text: str, longest: int = 4, only: str = "all") -> list[tuple[int
         raise CourseError(f"longest is {longest}: allow at least one word")
     if only not in FILTERS:
         raise CourseError(f"unknown filter {only!r}: use one of {', '.join(FILTERS)}")
+    if only == "characters":
+        words(text)
+        return [(first, first + size) for run in _CHINESE.finditer(text)
+                for first in range(*run.span())
+                for size in range(2, min(longest, run.end() - first) + 1)]
     found = []
     for run in runs(text):
         for first in range(len(run)):

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
@@ -16,6 +17,19 @@ from companion.prompting.template import Encoded, Input, Template
 from companion.prompting.verbalizer import Label, Verbalizer
 
 PRECISIONS = ("fp32", "bf16", "auto")
+
+
+def _in_bf16(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy in bf16 throughout: faster than autocast, which turns weights and sums to and fro.
+
+    It is made for every call, as the model may have been trained in between. deepcopy is told
+    to take the new numbers for the old ones, so nothing is copied in fp32 first.
+    """
+    numbers = [*model.parameters(), *model.buffers()]
+    memo = {id(t): nn.Parameter(t.detach().bfloat16(), requires_grad=False)
+            if isinstance(t, nn.Parameter) else t.bfloat16()
+            for t in numbers if t.is_floating_point()}
+    return copy.deepcopy(model, memo)
 
 
 class Predictor:
@@ -167,9 +181,7 @@ class PromptClassifier(Predictor):
         rows, pieces = torch.tensor(words).unique(return_inverse=True)  # pieces: (words, k)
         rows, at = rows.to(device), torch.arange(pieces.shape[1])
         result = torch.empty(len(encoded.ids), len(words))
-        # A copy in bf16 throughout is faster than autocast, which turns weights and sums to and
-        # fro. It is made anew each time, as somebody may have trained the model in between.
-        model = copy.deepcopy(self.model).bfloat16() if self.half else self.model
+        model = _in_bf16(self.model) if self.half else self.model
         for group in batches([len(ids) for ids in encoded.ids], self.tokens):
             ids, attention = pad([encoded.ids[i] for i in group], self._padding)
             masks = torch.tensor([encoded.masks[i] for i in group])

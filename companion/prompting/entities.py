@@ -4,7 +4,7 @@ Prompting for named entities by filling in a template for every span is the idea
 (2021), who fine-tune a sequence-to-sequence model for it. Here nothing is trained.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from companion.corpora.entities import Entity
 from companion.errors import CourseError
@@ -25,7 +25,7 @@ class EntityFinder:
         classifier: its template has the slots ``text`` and ``span``; its labels are the types,
             and one more for what is no entity.
         none: that label.
-        longest: the most words of a span.
+        longest: the most words of a span; with ``only="characters"`` the most characters.
         only: which spans are asked about, see ``candidates``.
 
     Attributes:
@@ -53,12 +53,15 @@ class EntityFinder:
         self.types = [label for label in classifier.labels if label != none]
         self.margin = 0.0
 
-    def calibrate(self, on: bool = True) -> "EntityFinder":
+    def calibrate(self, on: bool = True, free: Mapping[str, str] = FREE) -> "EntityFinder":
         """Subtract what the model answers about *It* without a text (Zhao et al., 2021).
 
         With ``on=False`` that is undone. ``margin`` stays as it is.
+
+        Args:
+            free: what fills the template; of another language, give its own word for *it*.
         """
-        self.classifier.calibrate("contextual" if on else "none", [FREE] if on else None)
+        self.classifier.calibrate("contextual" if on else "none", [dict(free)] if on else None)
         return self
 
     def spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
