@@ -185,6 +185,8 @@ def baseline(asked: Questions) -> dict:
                      -np.log(asked.shares[hidden] / shares.sum())),
             **wrote(asked, drawn),
             "real": wrote(asked, asked.real()), "prompts": asked.readable(asked.prompts),
+            "setting": {"length": LENGTH, "hidden_at": AT, "prompt": PROMPT, "written": WRITTEN,
+                        "prompts": PROMPTS, "train": TRAIN, "test": TEST, "counted": COUNTED},
             "longer": abilities.first_tokens(asked.tokenizer, texts, LENGTH)[1] / len(texts)}
 
 
