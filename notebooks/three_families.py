@@ -287,7 +287,7 @@ assert round(error, 3) == 0.015 and frequency["classification"] > max(families) 
 # %% [markdown]
 # No network of this size and budget reaches the bag of tokens. A bag keeps every word, and for "is this review positive?" single words go far. A mean of 128 numbers has room for less.
 #
-# Look at *untrained*, too. Random weights already mix the tokens of a text into a vector, and a probe can use it. Only what lies above this line was learned. The three families lie above it, and close to each other: with 1,000 reviews the standard error of one accuracy is about 0.015, so do not read an order into the third digit.
+# Look at *untrained*, too. Random weights already mix the tokens of a text into a vector, and a probe can use it. Only what lies above this line was learned. The three families lie above it, by little, and close to each other: with 1,000 reviews the standard error of one accuracy is about 0.015, so do not read an order into the third digit.
 #
 # There is a warning in the T5's number. Its encoder does as well as BERT, and its decoder has not learned to use it. So this probe cannot tell much about pretraining here: a part of what it finds comes from the head start, which the untrained model does not have.
 #

@@ -156,7 +156,7 @@ print(f"{1 / math.log(2):.3f}")
 # ## Exercise 4: an interval for a difference
 #
 # **Task** ([back to the exercise](three_families.ipynb#exercise-4-an-interval-for-a-difference)):
-# compute the 95 % confidence interval of a difference between two variants.
+# compute the confidence interval of a difference between two variants.
 
 # %%
 def paired_interval(first: list, second: list, factor: float) -> tuple:
