@@ -237,6 +237,8 @@ assert code == 0
 # - ± is one [standard deviation](../book/glossary.md#standard-deviation) over the seeds.
 # - *Tokens a second* come from the logs. The machine had other work at the time, so they are no measurement. The *operations* were counted, and do not depend on the machine.
 #
+# - A star means that zero lies outside the 95 % interval of the seeds. There are many comparisons in the table, and one in twenty gets its star by chance alone.
+#
 # The following sections go through it, question by question.
 
 # %% [markdown]
@@ -385,17 +387,19 @@ curves({name: mean_curve(name) for name in ("bert", *changed)},
 # %% [markdown]
 # *Masked_loss* is the loss of masked tokens in the same 256 test rows with the same masks. (The held-out loss of `bert-nsp` in the curves is measured on its own rows, so the curve is no fair comparison and this column is.)
 #
-# From the largest difference to the smallest:
+# From the largest difference to the smallest. "No clear difference" does not mean "equal": with so few seeds the intervals are wide.
 #
 # - *Without the head start* the model stays on the unigram plateau for the whole budget: it answers about a hidden token by frequency. (Its curve lies below the dashed line all the same, because some chosen tokens are left unhidden, and copying them needs no context.) So whatever the table says about families, it says about families with a head start.
 # - *Factorised vectors* cost something clear to see in the curves. Be careful before you blame the factorisation. The head start puts the position into 32 places of every vector: of 64 places 32 are left for the token, of 128 places 96. With a vocabulary this small there is also little to save.
-# - *One shared layer* costs little, although the model has about half of the parameters. With so few tokens, parameters are not what is short. Lan et al. (2020, section 4.5) trained far longer, and there sharing did cost accuracy.
-# - *The next-sentence question* makes little difference to words. Did the model learn to answer it at all?
+# - *One shared layer* makes no clear difference, although the model has about half of the parameters. With so few tokens, parameters are not what is short. Lan et al. (2020, section 4.5) trained far longer, and there sharing did cost accuracy.
+# - *The next-sentence question* makes no clear difference to the loss of words. Did the model learn to answer it at all?
 
 # %%
 nsp = [log[-1]["next_accuracy"] for log in found.logs["bert-nsp"].values()]
 print("right answers about pairs of held-out reviews:", [f"{share:.2f}" for share in nsp])
 print(f"parameters: bert-shared has {sizes['bert-shared'] / sizes['bert']:.2f} of bert")
+assert not clear(found.differences("bert-nsp", "masked_loss"))
+assert not clear(found.differences("bert-shared", "masked_loss"))
 assert max(nsp) < 0.65 and recipes["bert-factorised"].model.config["embedding_size"] == 64
 
 # %% [markdown]
