@@ -34,8 +34,8 @@ def features(
     Returns:
         (texts, hidden size), float32, for ``companion.metrics.probe``.
     """
-    rows, kind, reader = first_tokens(tokenizer, texts, length)[0], kind_of(model), encoder_of(model)
-    mode = model.training
+    rows = first_tokens(tokenizer, texts, length)[0]
+    kind, reader, mode = kind_of(model), encoder_of(model), model.training
     model.eval()
     found = np.zeros((len(rows), model.config.hidden_size), np.float32)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))

@@ -63,8 +63,8 @@ class Comparison:
             variant, _, seed = file.stem.rpartition("-")
             logs.setdefault(variant, {})[int(seed)] = _lines(file)
         if not logs or not (folder / "families.jsonl").is_file():
-            raise CourseError("the results of the comparison are missing: run this in a copy of the "
-                              "whole repository, or name their folder with --results")
+            raise CourseError("the results of the comparison are missing: run this in a copy of "
+                              "the whole repository, or name their folder with --results")
         measures: dict[str, dict[int, dict]] = {}
         for line in _lines(folder / "families.jsonl"):
             log = logs.get(line["variant"], {}).get(line["seed"])

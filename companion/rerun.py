@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
@@ -25,8 +26,6 @@ def keep(recipe: Recipe, packed: Path, steps: int, folder: Path) -> None:
         packed: the rows of the run, as ``pretrain`` keeps them.
         steps: how many steps can be repeated.
     """
-    import torch
-
     material = build.Material(
         np.load(packed / "train.npy"), np.load(packed / "validation.npy"),
         AutoTokenizer.from_pretrained(packed), None, np.load(packed / "counts.npy"))
@@ -78,8 +77,8 @@ def prepare(recipe: Recipe, start: Path, out: Path) -> None:
     state.verify(start)
     kept, needed = np.load(start / "rows.npz"), recipe.steps * recipe.training.rows
     if needed > len(kept["train"]):
-        raise CourseError(f"{len(kept['train'])} rows were kept and the recipe reads {needed}: give "
-                          "fewer steps")
+        raise CourseError(f"{len(kept['train'])} rows were kept and the recipe reads {needed}: "
+                          "give fewer steps")
     rows = np.empty_like(kept["train"][:needed])
     # The loop shuffles its rows: they are laid out so that it meets them in the old order.
     order = np.concatenate([rows_of(s, recipe, needed) for s in range(recipe.steps)])

@@ -41,7 +41,8 @@ def asked(case: Case, got: Any) -> str | None:
         (noise + spans, "one more sentinel and eos end the targets."),
         (noise + spans + 1, "one token is missing: behind the last span stand one more sentinel "
                             "and eos."),
-        (length - noise + spans + 1, "this is the length of the inputs. Labels are in the decoder."),
+        (length - noise + spans + 1,
+         "this is the length of the inputs. Labels are in the decoder."),
         (noise + mean + 2, "mean is the length of a span. The number of spans is the tokens taken "
                            "out, divided by it."),
     ])
@@ -61,7 +62,8 @@ def top(case: Case, got: Any) -> str | None:
                            "scores to minus infinity first."),
         (share(logits[:, allowed], k), "the columns moved: after logits[:, allowed] the targets "
                                        "name other columns."),
-        (share(-inside.masked_fill(~allowed, torch.inf), k), "these are the least probable tokens."),
+        (share(-inside.masked_fill(~allowed, torch.inf), k),
+         "these are the least probable tokens."),
         (share(inside, k) * len(targets), "this is a number of rows: divide by all rows."),
         (1 - share(inside, k), "this is the share of wrong rows."),
         (share(inside, k) / k, "a row is right or wrong: do not divide by k."),
