@@ -93,7 +93,7 @@ def doctor(arguments: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m companion",
-        description="Pretrain a model by recipe, fill a gap, find names, compare families of models, "
+        description="Pretrain a model by recipe, fill a gap, find names, compare families, "
         "check the installation.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
