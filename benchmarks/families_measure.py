@@ -14,7 +14,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,60 +25,28 @@ from sklearn.linear_model import LogisticRegression
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedTokenizerFast
 
+from families_questions import (
+    AT,
+    COUNTED,
+    LENGTH,
+    PROMPT,
+    PROMPTS,
+    TEST,
+    TRAIN,
+    WRITTEN,
+    Questions,
+    questions,
+)
+
 from companion import abilities, metrics, rerun
-from companion.corpora import movie_reviews
 from companion.families import kind_of
-from companion.ngrams import KneserNey
 from companion.objectives import spans
 from companion.pretraining import build
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.tasks import TASKS
-from companion.tokenization import encode
 
 RESULTS = Path(__file__).with_name("results") / "families.jsonl"
-LENGTH, AT = 126, 63  # tokens of a review that are read; the place of the hidden one
-PROMPT, WRITTEN, PROMPTS, SHOWN = 20, 20, 200, 3
 KEPT = 20  # steps whose rows are kept for the chapter
-TRAIN, TEST, COUNTED = 2000, 1000, 6000  # reviews; COUNTED of them fit the trigram model
-
-
-@dataclass
-class Questions:
-    """The reviews, and what is asked about them, as ids of the vocabulary of all variants."""
-
-    tokenizer: PreTrainedTokenizerFast
-    train: tuple[list[str], list[int]]
-    test: tuple[list[str], list[int]]
-    rows: np.ndarray  # test reviews of at least LENGTH tokens, cut there
-    ngrams: KneserNey
-    shares: np.ndarray  # of every vocabulary entry in training text, plus one
-
-    @property
-    def prompts(self) -> np.ndarray:
-        return self.rows[:PROMPTS, :PROMPT]
-
-    def real(self) -> np.ndarray:
-        return self.rows[:PROMPTS, PROMPT : PROMPT + WRITTEN]
-
-    def readable(self, ids: np.ndarray) -> list[str]:
-        return [self.tokenizer.decode(row) for row in ids[:SHOWN].tolist()]
-
-
-def questions(tokenizer: PreTrainedTokenizerFast) -> Questions:
-    data = {split: part.filter(lambda c: [x == "imdb" for x in c], batched=True,
-                               input_columns="collection")
-            for split, part in movie_reviews().items() if split != "validation"}
-    train, test = data["train"][:COUNTED], data["test"][:]
-    counted = [[tokenizer.sep_token_id, *ids] for ids in encode(tokenizer, train["text"])]
-    size = tokenizer.vocab_size  # without the sentinels of a T5
-    long = [ids[:LENGTH] for ids in encode(tokenizer, test["text"])
-            if len(ids) >= LENGTH and ids[AT] not in tokenizer.all_special_ids]
-    tokens = np.concatenate([ids[1:] for ids in counted])
-    return Questions(
-        tokenizer, (train["text"][:TRAIN], train["label"][:TRAIN]),
-        (test["text"][:TEST], test["label"][:TEST]), np.array(long[:TEST]),
-        KneserNey.fit(counted, size), np.bincount(tokens, minlength=size) + 1.0)
-
 
 # --- a run --------------------------------------------------------------------------------
 
