@@ -1,4 +1,4 @@
-"""The command line: ``python -m companion pretrain | fill-mask | ner | doctor``.
+"""The command line: ``python -m companion pretrain | fill-mask | ner | compare | doctor``.
 
 Exit codes: 0 done, 1 a problem (one line on standard error), 2 wrong usage, 130 stopped
 with Ctrl-C.
@@ -70,6 +70,20 @@ def _write(file: str, text: str) -> None:
             from None
 
 
+def compare(arguments: argparse.Namespace) -> int:
+    from companion.comparison import Comparison
+
+    found = Comparison.read(arguments.results)
+    print(found.table())
+    print("\nMean ± standard deviation over the seeds. * zero lies outside the 95 % interval "
+          "(Student's t).")
+    if beside := found.measures.get("baseline"):
+        one = beside[0]
+        print(f"The largest class: {one['majority']:.3f}. The real continuations: "
+              f"{one['real']['bits']:.2f} bits a token, {one['real']['repeated']:.3f} repeated.")
+    return 0
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     from companion.doctor import report
 
@@ -79,7 +93,8 @@ def doctor(arguments: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m companion",
-        description="Pretrain a model by recipe, fill a gap, find names, check the installation.",
+        description="Pretrain a model by recipe, fill a gap, find names, compare families, "
+        "check the installation.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser(
@@ -109,6 +124,13 @@ def parser() -> argparse.ArgumentParser:
                       help="a course checkpoint, a tagger's folder or a hub id (albert-ner-zh)")
     four.add_argument("--html", metavar="FILE", help="write a page with the highlighted text too")
     four.set_defaults(run=ner)
+    five = commands.add_parser(
+        "compare", help="the table of three families with one budget, from the committed logs",
+        epilog="example: python -m companion compare   (the chapter three_families explains it)",
+    )
+    five.add_argument("--results", metavar="FOLDER",
+                      help="folder with families.jsonl and families/ (benchmarks/results)")
+    five.set_defaults(run=compare)
     three = commands.add_parser(
         "doctor", help="versions, data, checkpoints, this machine; what to mend",
         epilog="exit code 0: everything needed is there; 1: a line says FAIL",
