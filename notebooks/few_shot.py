@@ -23,7 +23,8 @@
 # - write the loss of prompt tuning, and say which parameters start at random;
 # - compare two methods with the same examples and the same number of steps;
 # - say whether a difference is larger than chance, from five [seeds](../book/glossary.md#seed);
-# - choose settings without looking at the test split.
+# - choose settings without looking at the test split;
+# - say when a prompt brings nothing, from a model that starts near chance.
 #
 # Reading and running take about 35 minutes, the exercises about 30.
 # The notebook itself runs in less than a minute on two CPU cores.
@@ -369,7 +370,7 @@ for text in ("质量太差，非常失望", "质量很好，我非常喜欢"):
     print(f"{chinese.template.fill(text)}  positive {chinese.predict_proba([text])[0, 1]:.2f}")
 
 # %% [markdown]
-# ZERO
+# Two plain sentences go the right way. Real reviews are longer and less plain, and a long one loses its beginning here.
 #
 # The benchmark repeats the five draws for this task. The settings were chosen in the same way as before, on Chinese training reviews. The rates that were tried are larger, because this model starts from less.
 
@@ -392,14 +393,21 @@ spreads({"shopping_reviews": curves}, "K", "accuracy",
 
 # %%
 against = {k: compare(curves["prompt tuning"][k], curves["head fine-tuning"][k])
-           for k in curves["prompt tuning"]}
+           for k in SIZES if k in curves["prompt tuning"] and k in curves["head fine-tuning"]}
 print(table(["K", "prompt - head", "joint spread", "ahead in"],
             [[k, f"{one['difference']:.3f}", f"{one['joint']:.3f}", f"{one['wins']} of 5"]
              for k, one in against.items()]))
-# ASSERTS
+assert all(abs(against[k]["difference"]) < against[k]["joint"] for k in (4, 16, 64))
+assert all(abs(mean(points[k]) - 0.5) < 0.1 for points in curves.values() for k in (4, 16, 64))
 
 # %% [markdown]
-# RESULT
+# This is a negative result. With 4, 16 and 64 examples per class, the difference between prompt and head is smaller than the joint spread. And all three methods stay within a tenth of one half, which is near the [chance level](../book/glossary.md#chance-level).
+#
+# In the English tasks, prompt tuning was ahead where it kept what the model could do before. Here the model can do little before: its zero-shot prompt is close to chance until it is calibrated, and even then it is weak. A prompt is an advantage only if the model has learned to use it.
+#
+# The linear probe, which changes no weight of the model, does about as well as the two others. So the labels bring little because the vectors hold little. What is missing is a better pretrained model.
+#
+# A dash is a cell that was not run with all five seeds, as above.
 
 # %% [markdown]
 # ## Choosing the settings
