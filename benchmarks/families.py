@@ -2,6 +2,7 @@
 
     python benchmarks/families.py train --runs FOLDER      about an hour on one core; resumes
     python benchmarks/families.py train --only gpt --seeds 13
+    python benchmarks/families_measure.py --runs FOLDER    then: what each finished run can do
 
 A run is ``FOLDER/VARIANT-SEED``. Its log is copied to ``results/families/VARIANT-SEED.jsonl``,
 from which ``python -m companion compare`` makes the table; the models do not ship.

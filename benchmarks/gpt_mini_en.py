@@ -2,7 +2,8 @@
 
 All three are asked for the reviews of the test split, each review with its end:
 
-1. the checkpoint, with a sliding window (``companion.objectives.causal.perplexity``);
+1. the checkpoint, with a sliding window that moves by 64 tokens
+   (``companion.objectives.causal.perplexity``);
 2. a Kneser-Ney trigram model over the same subwords. With ``--text FOLDER`` it reads all of
    the text that the recipe gave the checkpoint, once; without, only the part that comes with
    the course. The checkpoint read as many tokens as the recipe says, ``tokens read by the
@@ -33,6 +34,7 @@ from companion.pretraining.recipe import Recipe
 from companion.pretraining.text import gather
 
 RESULTS = Path(__file__).with_name("results")
+STRIDE = 64  # of the window of 256 tokens: each token sees at least 192, where the review has them
 CHUNK = 1000  # texts encoded at a time: lists of ids need much memory
 
 
@@ -77,7 +79,7 @@ def together(parts: Iterable[dict]) -> dict:
 def neural(model, tokenizer, asked: dict[str, list[str]]) -> dict:
     found = {}
     for name, texts in asked.items():
-        found[name] = causal.perplexity(model, tokenizer, texts)
+        found[name] = causal.perplexity(model, tokenizer, texts, stride=STRIDE)
         print("neural", name, found[name], flush=True)
     return {"together": together(found.values()), **found}
 
