@@ -26,7 +26,7 @@
 # - compute perplexity so that it can be compared between models, and put a model that only counts beside yours.
 #
 # Reading and running take about 40 minutes, the exercises about as long again.
-# The notebook itself runs in about a minute on two CPU cores.
+# The notebook itself runs in a little more than a minute on two CPU cores.
 # Read [Masked language modelling](masked_lm.ipynb) first.
 
 # %% [markdown]
@@ -53,14 +53,16 @@ if importlib.util.find_spec("companion") is None:
                       "as the kernel. On Colab: first set `repository` in site.toml.")
 
 # %%
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
-from companion import ngrams
+from companion import checkpoints, ngrams
 from companion.corpora import movie_reviews
 from companion.display import curves, table
 from companion.exercises import check
@@ -380,6 +382,63 @@ others = (neural["bits_per_character"], squeezed["given"], squeezed["alone"])
 assert trigram["bits_per_character"] < min(others)
 
 # %% [markdown]
+# ## A checkpoint that can be read
+#
+# The model above had less than a minute. The course brings one that had more than an hour, on one core: `gpt-mini-en`. It has four layers of width 256 and a vocabulary of 2,000 pieces, capital letters included, and it has read 26 million tokens of film reviews. Its recipe, `companion/recipes/gpt-mini-en.toml`, and its log are part of the course.
+#
+# The log holds the loss on validation reviews. The dashed line is a trigram table with the same pieces. It has counted all the text of the recipe.
+
+# %%
+mini, mini_tokenizer = checkpoints.load("gpt-mini-en", kind="causal")
+measured = json.loads(Path("../benchmarks/results/gpt_mini_en.json").read_text(encoding="utf8"))
+lines = (checkpoints.folder("gpt-mini-en") / "log.jsonl").read_text(encoding="utf8").splitlines()
+log = [entry for entry in map(json.loads, lines) if entry.get("event") == "validation"]
+row_tokens = 16 * 256  # the rows of a step, and their length
+read = [entry["step"] * row_tokens / 1e6 for entry in log]
+print(f"{sum(p.numel() for p in mini.parameters()) / 1e6:.1f} million parameters, "
+      f"{read[-1]:.0f} million tokens")
+assert log[-1]["loss"] < log[-2]["loss"] < log[-3]["loss"]
+assert (mini.config.n_layer, mini.config.n_embd, len(mini_tokenizer)) == (4, 256, 2000)
+assert round(read[-1]) == 26
+curves({"gpt-mini-en": (read, [entry["loss"] for entry in log])}, x="million tokens read",
+       y="loss (nats)", level=(measured["trigram"]["together"]["loss"], "trigram table"))
+
+# %% [markdown]
+# On a thousand test reviews, none of which it has read, `benchmarks/gpt_mini_en.py` measured this:
+
+# %%
+together = {name: measured[name]["together"] for name in ("neural", "trigram")}
+bits = {"gpt-mini-en": together["neural"]["bits_per_character"],
+        "trigram table": together["trigram"]["bits_per_character"],
+        "xz, after the training text": measured["xz"]["given"]}
+per_token = {"gpt-mini-en": together["neural"], "trigram table": together["trigram"]}
+print(table(["", "bits per character", "perplexity per token"],
+            [[name, f"{value:.2f}",
+              f"{per_token[name]['per_token']:.0f}" if name in per_token else "-"]
+             for name, value in bits.items()]))
+yardstick = min(bits["trigram table"], bits["xz, after the training text"])
+print(f"below the better yardstick: {1 - bits['gpt-mini-en'] / yardstick:.1%} of the bits, "
+      f"{1 - 2 ** (bits['gpt-mini-en'] - yardstick):.1%} of the perplexity per character")
+few = movie_reviews(collection="imdb")["validation"]["text"][:12]
+now = causal.perplexity(mini, mini_tokenizer, few)["bits_per_character"]
+print(f"twelve validation reviews, computed now: {now:.1f} bits per character")
+assert abs(now - measured["neural"]["imdb"]["bits_per_character"]) < 0.15
+assert 0.08 < 1 - bits["gpt-mini-en"] / yardstick < 0.1
+assert 0.09 < 1 - 2 ** (bits["gpt-mini-en"] - yardstick) < 0.1
+
+# %% [markdown]
+# Now the neural model is ahead of the table, on text that neither has seen. The aim of the course was a distance of 10 %, and it is narrowly missed: the model would need more text or more time. Its loss was still falling when the recipe ended.
+
+# %% [markdown]
+# What does it write? Here are ten texts that begin with "This film", for ten seeds in a row, with temperature 0.8. Again nothing was selected and nothing was edited.
+
+# %%
+# NBVAL_IGNORE_OUTPUT: one other digit can change a drawn token
+for seed in range(10):
+    print(f"{seed}:", causal.sample(mini, mini_tokenizer, "This film", tokens=60,
+                                    temperature=0.8, seed=seed), "\n")
+
+# %% [markdown]
 # ## What scale added
 #
 # GPT-2 and GPT-3 have the same objective and nearly the same layers as the model above. They are larger and read more. From the shapes in the papers you can compute how large: a layer of width $d$ has about $12 d^2$ parameters, and there are $V d$ in the embeddings.
@@ -394,19 +453,17 @@ print(table(["", "layers", "width", "parameters, millions"],
 # %% [markdown]
 # What GPT-3 was known for is [in-context learning](../book/glossary.md#in-context-learning): you write some examples into the text, and the model goes on in the same way, without any training (Brown et al., 2020, section 2).
 #
-# Can this small model do it? Each sentence is followed by "it is", and the model chooses between "good" and "bad". First without examples, then after two examples, one of each kind, for three different draws. The sentences are from the validation split, half of them positive.
+# Can our small models do it? Each sentence is followed by "it is", and the model chooses between "good" and "bad". First without examples, then after two examples, one of each kind, for three different draws. The sentences are from the validation split, half of them positive. Both models are asked: the one of this chapter and `gpt-mini-en`.
 
 # %%
-good, bad = (tokenizer(word)["input_ids"][0] for word in (" good", " bad"))
-
-
-def accuracy(before: str) -> float:
+def accuracy(before: str, model, tokenizer) -> float:
     """Share of right answers with the median score as border, so that no prior decides."""
+    good, bad = (tokenizer(word)["input_ids"][0] for word in (" good", " bad"))
     gaps = []
     for review in asked:
-        ids = causal.documents([f"{before}{review['text']} it is"], tokenizer)[0][-64:]
+        ids = causal.documents([f"{before}{review['text']} it is"], tokenizer)[0]
         with torch.inference_mode():
-            last = causal.logits(model, torch.tensor([ids]))[0, -1]
+            last = causal.logits(model, torch.tensor([ids[-model.config.n_positions:]]))[0, -1]
         gaps.append((last[good] - last[bad]).item())
     truth = [review["label"] for review in asked]
     return float(np.mean((np.array(gaps) > np.median(gaps)) == np.array(truth)))
@@ -416,17 +473,21 @@ def accuracy(before: str) -> float:
 short = [r for r in reviews["validation"] if len(r["text"]) < 80]
 asked = [r for label in (0, 1) for r in [r for r in short if r["label"] == label][:100]]
 pool = [r for r in reviews["train"] if len(r["text"]) < 60]
-print(f"no examples:  {accuracy(''):.2f}")
-results = []
-for seed in range(3):
-    draw = np.random.default_rng(seed)
-    two = [draw.choice([r["text"] for r in pool if r["label"] == label]) for label in (0, 1)]
-    results.append(accuracy(f"{two[0]} it is bad . {two[1]} it is good . "))
-print(f"two examples: {np.mean(results):.2f} (standard deviation {np.std(results, ddof=1):.2f})")
-assert abs(np.mean(results) - 0.5) < 0.12
+found = {}
+for name, parts in (("this chapter", (model, tokenizer)), ("gpt-mini-en", (mini, mini_tokenizer))):
+    without, results = accuracy("", *parts), []
+    for seed in range(3):
+        draw = np.random.default_rng(seed)
+        two = [draw.choice([r["text"] for r in pool if r["label"] == label]) for label in (0, 1)]
+        results.append(accuracy(f"{two[0]} it is bad . {two[1]} it is good . ", *parts))
+    found[name] = without, np.mean(results)
+    print(f"{name:12}  no examples {without:.2f}, two examples {np.mean(results):.2f} "
+          f"(standard deviation {np.std(results, ddof=1):.2f})")
+assert abs(found["this chapter"][1] - 0.5) < 0.12 and found["gpt-mini-en"][0] > 0.57
+assert abs(found["gpt-mini-en"][1] - found["gpt-mini-en"][0]) < 0.05
 
 # %% [markdown]
-# With examples the answers are about as good as guessing. The model continues text, and nothing in its short training made it look for a pattern in the examples. In-context learning appeared with scale, and this chapter cannot show it. Part II shows what a small model *can* do without labels: a masked model, asked in the right way.
+# With examples the answers of the small model are about as good as guessing. `gpt-mini-en` is better than guessing *without* any example: it has learned that "bad" fits behind a complaint. But the examples add nothing. Nothing in the training of either model made it look for a pattern in examples. In-context learning appeared with scale, and this chapter cannot show it. Part II shows what a small model *can* do without labels: a masked model, asked in the right way.
 #
 # ## Take-away
 #
