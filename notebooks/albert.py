@@ -388,10 +388,10 @@ for head in range(4):
     looked = attention[:, head, inner].argmax(-1)
     share = [(looked == inner + offset).float().mean().item() for offset in (-2, -1, 1, 2)]
     print("head", head, " share of looks at -2, -1, +1, +2:", [f"{s:.2f}" for s in share])
-    assert max(share) > 0.9
+    assert (max(share) > 0.9) == (head < 2)
 
 # %% [markdown]
-# Each of the first four heads looks at one of its neighbours, before any training. Does it help? Train the same small ALBERT twice on masked characters, with and without the head start, on the same batches. The yardstick is the [unigram](../book/glossary.md#n-gram-model) loss: what a model gets that knows only frequencies.
+# Half of the heads look at a neighbour, before any training: here the first two. The others are free. Does it help? Train the same small ALBERT twice on masked characters, with and without the head start, on the same batches. The yardstick is the [unigram](../book/glossary.md#n-gram-model) loss: what a model gets that knows only frequencies.
 
 # %%
 held_out = pack(news["validation"]["text"][:400], tokenizer, 64)[:64]
