@@ -10,7 +10,9 @@ before the training begins:
 - a few attention heads that look at a fixed distance: with sine and cosine positions (Vaswani
   et al., 2017, section 3.5) a shift is a rotation, so a query matrix can ask for "one to the
   left". Values set by hand and then trained: as "mimetic" initialisation (Trockman and Kolter,
-  2023), with other means. T5 has a number for every distance already: there it is set.
+  2023), with other means. T5 has a number for every distance already: there it is set;
+- in T5, a few heads between decoder and encoder that look at the same token, so that the
+  decoder finds the place that a sentinel stands for.
 
 A decoder looks to the left only, and may be given the same start, so that families of models
 can be compared that all begin with it.
@@ -41,6 +43,7 @@ OFFSETS = (-1, 1, -2, 2)
 LEFT = (-1, -2, -3, -4)  # for a model that sees nothing else
 LOUDER = 1.5  # values of an attention layer, so that what its heads find is heard
 PREFERRED = 6.0  # what T5 adds to the score of a head's distance
+ALIKE = 10.0  # the score of two equal tokens, where a head of T5 looks for the same token
 
 
 @torch.no_grad()
@@ -154,3 +157,23 @@ def _t5(model: nn.Module, rows: np.ndarray, seed: int) -> None:
                 max_distance=own.relative_attention_max_distance).item()
             own.relative_attention_bias.weight[:, number] = 0
             own.relative_attention_bias.weight[bucket, number] = PREFERRED
+    draw = torch.Generator().manual_seed(seed)
+    for block in model.decoder.block:
+        between = block.layer[1].EncDecAttention
+        _match(between.q.weight, between.k.weight, between.n_heads, draw)
+        for layer in (between.v, between.o):
+            layer.weight.mul_(LOUDER)
+
+
+def _match(query: torch.Tensor, key: torch.Tensor, heads: int, draw: torch.Generator) -> None:
+    """Let half of the heads look at states like their own: one matrix for query and key.
+
+    Its rows are orthonormal, so a state of unit spread has a score of ``head`` with itself
+    before the scale, and other states have about zero.
+    """
+    inner, wide = query.shape
+    head = inner // heads
+    for number in range(max(1, heads // 2)):
+        turn = torch.linalg.qr(torch.randn(wide, head, generator=draw))[0].T
+        for matrix in (query, key):
+            matrix[number * head : (number + 1) * head] = turn * math.sqrt(ALIKE / head)
