@@ -5,8 +5,8 @@ All three are asked for the reviews of the test split, each review with its end:
 1. the checkpoint, with a sliding window that moves by 64 tokens
    (``companion.objectives.causal.perplexity``);
 2. a Kneser-Ney trigram model over the same subwords. With ``--text FOLDER`` it reads all of
-   the text that the recipe gave the checkpoint, once; without, only the part that comes with
-   the course. The checkpoint read as many tokens as the recipe says, ``tokens read by the
+   the text that its recipes gave the checkpoint, once; without, only the part that comes with
+   the course. The checkpoint read as many tokens as the recipes say, ``tokens read by the
    model``; ``training tokens`` are the trigram's;
 3. ``xz -9e`` on the test texts, alone and given the end of the training text. It packs all of
    them together, see ``companion.ngrams.xz_bits_per_character``.
@@ -48,12 +48,25 @@ def test_texts(count: int) -> dict[str, list[str]]:
     return found
 
 
-def training_texts(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[dict]]:
-    """What the recipe reads, and a report. Without a folder, what comes with the course."""
-    if folder is None:
-        recipe = replace(recipe, text=replace(recipe.text, files={}))
-    texts, _, sources = gather(recipe, folder)
-    return texts, [asdict(source) for source in sources]
+def parts_of(recipe: Recipe) -> list[Recipe]:
+    """The recipe, after the one whose result it starts from (``runs/NAME/model``), if any."""
+    parts = [recipe]
+    while start := parts[0].model.start:
+        parts.insert(0, Recipe.read(Path(start).parent.name))
+    return parts
+
+
+def training_texts(parts: list[Recipe], folder: Path | None) -> tuple[list[str], list[dict]]:
+    """What the recipes read, each text once, and a report. Without a folder, what comes with
+    the course."""
+    texts, reports = {}, []
+    for recipe in parts:
+        if folder is None:
+            recipe = replace(recipe, text=replace(recipe.text, files={}))
+        new, _, sources = gather(recipe, folder)
+        texts |= dict.fromkeys(new)
+        reports += [asdict(source) | {"recipe": recipe.name} for source in sources]
+    return list(texts), reports
 
 
 def documents(texts: list[str], tokenizer) -> Iterator[list[int]]:
@@ -128,14 +141,14 @@ def main() -> None:
     model, tokenizer = checkpoints.load(args.model, kind="causal")
     asked = test_texts(args.texts)
     every = [text for texts in asked.values() for text in texts]
-    recipe = Recipe.read(args.recipe or name)
-    train, sources = training_texts(recipe, args.text)
+    parts = parts_of(Recipe.read(args.recipe or name))
+    train, sources = training_texts(parts, args.text)
     result = {
         "model": name,
         "window": model.config.max_position_embeddings,
         "test texts": {collection: len(texts) for collection, texts in asked.items()},
         "lossless test texts": lossless(tokenizer, every),
-        "tokens read by the model": recipe.training.tokens,
+        "tokens read by the model": sum(part.training.tokens for part in parts),
         "text of the trigram": sources,
         "trigram": trigram(train, tokenizer, asked),
         "neural": neural(model, tokenizer, asked),

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from companion.corpora.splits import words
 from companion.errors import CourseError
 from companion.objectives.contrastive import embed
+from companion.objectives.pooling import whitening
 
 # A sentence ends here: a mark, perhaps a closing quote or bracket, white space, and a capital or
 # a digit. Not after an ellipsis, an initial or a common short form, which stand inside sentences.
@@ -152,16 +153,8 @@ def whitened(vectors: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
     Returns:
         (texts, directions), float32; at strength 0 with the distances of ``vectors``.
     """
-    if vectors.ndim != 2 or len(vectors) <= vectors.shape[1]:
-        raise CourseError(f"vectors have shape {tuple(vectors.shape)}: give (texts, width), with "
-                          "more texts than the width")
-    if not 0 <= strength <= 1:
-        raise CourseError(f"strength is {strength}: give a number from 0 to 1")
-    centred = vectors.double() - vectors.double().mean(0)
-    variances, directions = torch.linalg.eigh(centred.T @ centred / len(centred))
-    kept = variances > 1e-6 * variances.max()
-    scale = variances[kept].sqrt() ** -strength
-    return (centred @ directions[:, kept] * scale).float()
+    centre, matrix = whitening(vectors, strength)
+    return ((vectors.double() - centre) @ matrix).float()
 
 
 def similarities(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:

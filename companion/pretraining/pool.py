@@ -1,0 +1,136 @@
+"""Contrastive training of the pooling alone: the encoder is frozen, so its states are read once.
+
+A step then costs no pass through the encoder. That makes room for many steps and for large
+batches, whose texts are the wrong answers of InfoNCE.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from companion.errors import CourseError
+from companion.objectives.contrastive import info_nce
+from companion.objectives.pooling import LearnedPooling
+from companion.pretraining.contrast import Settings, texts_of
+
+
+@dataclass
+class States:
+    """Hidden states of texts, in bfloat16 to save memory.
+
+    Attributes:
+        ids: (texts, length), int64; padding has the tokenizer's id for it.
+        states: (texts, length, width).
+        mask: (texts, length), bool, true at tokens.
+    """
+
+    ids: torch.Tensor
+    states: torch.Tensor
+    mask: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def means(self, size: int = 500) -> torch.Tensor:
+        """The mean state of each text, (texts, width), float32; ``size`` texts at a time."""
+        parts = [(s.float() * m[..., None]).sum(1) / m.sum(1, keepdim=True)
+                 for s, m in zip(self.states.split(size), self.mask.split(size))]
+        return torch.cat(parts)
+
+    def pooled(self, pooling: LearnedPooling, size: int = 500) -> torch.Tensor:
+        """What ``pooling`` makes of them, (texts, width)."""
+        with torch.no_grad():
+            return torch.cat([pooling(s, m) for s, m in zip(self.states.split(size),
+                                                            self.mask.split(size))])
+
+
+@torch.no_grad()
+def read_states(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str],
+                length: int = 128, size: int = 64, progress: bool = False,
+                precision: str = "no") -> States:
+    """The states that a frozen encoder gives for texts; no dropout.
+
+    Args:
+        length: tokens in a row, with ``[CLS]`` and ``[SEP]``; longer texts are cut.
+        size: texts that go through the model together.
+        precision: ``"no"`` for float32, ``"bf16"`` for mixed precision where the CPU is fast at it.
+    """
+    if isinstance(texts, str) or not len(texts):
+        raise CourseError("there is nothing to read: give a list of texts")
+    mode = model.training
+    model.eval()
+    # Texts of about the same length go together: a row is no longer than it must be.
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    shape = (len(texts), length)
+    ids = torch.full(shape, tokenizer.pad_token_id)
+    mask = torch.zeros(shape, dtype=torch.bool)
+    states = torch.zeros(*shape, model.config.hidden_size, dtype=torch.bfloat16)
+    for start in tqdm(range(0, len(texts), size), disable=not progress, unit="batch"):
+        which = order[start : start + size]
+        rows = tokenizer([texts[place] for place in which], padding=True, truncation=True,
+                         max_length=length, return_tensors="pt")
+        wide = rows["input_ids"].shape[1]
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            found = model.base_model(input_ids=rows["input_ids"],
+                                     attention_mask=rows["attention_mask"]).last_hidden_state
+        ids[which, :wide] = rows["input_ids"]
+        mask[which, :wide] = rows["attention_mask"].bool()
+        states[which, :wide] = found.bfloat16()
+    model.train(mode)
+    return States(ids, states, mask)
+
+
+@dataclass
+class PoolSettings:
+    """What decides a training of the pooling.
+
+    Attributes:
+        steps, size: number of batches, and texts in each.
+        temperature: as in ``companion.objectives.contrastive.info_nce``.
+        rate, query_rate: learning rates (Adam) of the projection and of the query; both fall
+            linearly to zero. 0 leaves a part as it is.
+    """
+
+    steps: int = 300
+    size: int = 256
+    temperature: float = 0.05
+    rate: float = 1e-3
+    query_rate: float = 0.02
+    seed: int = 0
+
+
+def train_pooling(first: States, second: States, settings: PoolSettings | None = None,
+                  progress: bool = False) -> tuple[LearnedPooling, list[float]]:
+    """A pooling that finds ``second[i]`` for ``first[i]``: two views of the same texts.
+
+    Returns:
+        The pooling, and the InfoNCE loss of every step in nats.
+
+    Raises:
+        CourseError: views of different numbers of texts; too few texts for a batch.
+    """
+    settings = settings or PoolSettings()
+    if len(first) != len(second):
+        raise CourseError(f"there are {len(first)} first and {len(second)} second views: give as "
+                          "many of both")
+    pooling = LearnedPooling.whitening(torch.cat([first.means(), second.means()]))
+    groups = [{"params": [pooling.projection], "full": settings.rate},
+              {"params": [pooling.query], "full": settings.query_rate}]
+    optimiser = torch.optim.Adam(groups, lr=settings.rate)
+    order = Settings(seed=settings.seed, size=settings.size)  # of the texts
+    losses = []
+    for step in tqdm(range(settings.steps), disable=not progress, unit="step"):
+        for group in optimiser.param_groups:
+            group["lr"] = group["full"] * (1 - step / settings.steps)
+        which = texts_of(step, order, len(first))
+        loss = info_nce(*(pooling(view.states[which], view.mask[which])
+                          for view in (first, second)), settings.temperature)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return pooling, losses
