@@ -168,8 +168,8 @@ def _t5(model: nn.Module, rows: np.ndarray, seed: int) -> None:
 def _match(query: torch.Tensor, key: torch.Tensor, heads: int, draw: torch.Generator) -> None:
     """Let half of the heads look at states like their own: one matrix for query and key.
 
-    Its rows are orthonormal, so a state of unit spread has a score of ``head`` with itself
-    before the scale, and other states have about zero.
+    Its rows are orthogonal. A state of unit spread has a score of about ALIKE with itself, and of
+    about zero with another: T5 divides scores by nothing.
     """
     inner, wide = query.shape
     head = inner // heads
