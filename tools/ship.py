@@ -1,13 +1,14 @@
 """Turn a finished run into a course checkpoint: ``python -m tools.ship RUN NAME``.
 
 The weights are rounded to fp16, the log and the report on the text go with them (also those of
-the run that this one went on from), and a manifest of SHA-256 values comes last. The model card
+the runs that this one went on from), and a manifest of SHA-256 values comes last. The model card
 (README.md) and licence files that already lie in the checkpoint's folder are kept.
 """
 
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -46,14 +47,20 @@ def ship(run: Path, name: str) -> Path:
         model.half().save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _copy_records(run, folder, "")
-        before = Path(recipe["model"]["start"]).parent
-        if (before / "log.jsonl").is_file():
-            _copy_records(before, folder, "-first")
+        for before in _runs_before(recipe):
+            _copy_records(before, folder, before.name.removeprefix(name))
         for file, content in by_hand.items():
             (folder / file).write_bytes(content)
 
     state.write_folder(target, fill)
     return target
+
+
+def _runs_before(recipe: dict) -> Iterator[Path]:
+    """The run whose result this one started from (``runs/NAME-first``), and those before it."""
+    while (before := Path(recipe["model"]["start"]).parent / "recipe.json").is_file():
+        yield before.parent
+        recipe = json.loads(before.read_text(encoding="utf8"))
 
 
 def _copy_records(run: Path, folder: Path, suffix: str) -> None:
