@@ -359,7 +359,11 @@ print(f"loss at the start {np.mean(losses[:3]):.1f}, at the end {np.mean(losses[
 #
 # Let $h_t$ be the state of token $t$. The new vector of a text is
 #
-# $$v = W \Big( \sum_t w_t \, h_t - c \Big), \qquad w_t = \operatorname{softmax}_t (q \cdot h_t)$$
+# $$v = W \, \left( \sum_t w_t \, h_t - c \right)$$
+#
+# with the weights
+#
+# $$w_t = \operatorname{softmax}_t (q \cdot h_t)$$
 #
 # The vector $q$ says which tokens count: those whose state points in its direction. This is [attention](../book/glossary.md#attention) with one [query](../book/glossary.md#query-key-and-value) for all texts (Lin et al., 2017). The matrix $W$ says how much each direction counts, and $c$ is a fixed centre. At the start $q$ is zero, so all weights are equal, and $W$ and $c$ are those of whitening. This is [learned pooling](../book/glossary.md#learned-pooling).
 #
