@@ -4,7 +4,7 @@ Writes ``benchmarks/results/learned_pooling.json``, which the chapter on contras
 reads. Views are the two halves of training reviews. The settings were chosen on the
 validation split (TRIED, one seed); the runs are measured on the test split.
 
-    python benchmarks/learned_pooling.py             about 10 minutes on one core
+    python benchmarks/learned_pooling.py             about 7 minutes on one core
 """
 
 import json

@@ -18,6 +18,7 @@ from companion.corpora.splits import words
 from companion.errors import CourseError
 from companion.objectives.contrastive import embed
 from companion.objectives.pooling import whitening
+from companion.tokenization import by_length
 
 # A sentence ends here: a mark, perhaps a closing quote or bracket, white space, and a capital or
 # a digit. Not after an ellipsis, an initial or a common short form, which stand inside sentences.
@@ -123,17 +124,12 @@ def encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence
         pooling: as in ``companion.objectives.contrastive.embed``.
         size: texts that go through the model together.
     """
-    if isinstance(texts, str) or not len(texts):
-        raise CourseError("there is nothing to encode: give a list of texts")
-    mode = model.training
+    batches = by_length(tokenizer, texts, length, size)
+    order, parts, mode = [], [], model.training
     model.eval()
-    # Texts of about the same length go together: a row is no longer than it must be.
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    parts = []
-    for start in range(0, len(texts), size):
-        rows = tokenizer([texts[place] for place in order[start : start + size]], padding=True,
-                         truncation=True, max_length=length, return_tensors="pt")
+    for which, rows in batches:
         parts.append(embed(model, rows["input_ids"], rows["attention_mask"], pooling))
+        order += which
     model.train(mode)
     return torch.cat(parts)[torch.tensor(order).argsort()]
 

@@ -216,6 +216,30 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator
             yield encoding.ids
 
 
+def by_length(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int, size: int = 64
+) -> Iterator[tuple[list[int], dict]]:
+    """Texts as padded batches; those of about the same length together, to save padding.
+
+    Args:
+        length: tokens in a row, with special tokens; longer texts are cut.
+        size: texts in a batch.
+
+    Returns:
+        An iterator over batches: the places in ``texts``, and ``input_ids`` and
+        ``attention_mask``.
+
+    Raises:
+        CourseError: one text instead of several, or none.
+    """
+    if isinstance(texts, str) or not len(texts):
+        raise CourseError("there is nothing to encode: give a list of texts")
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    parts = (order[start : start + size] for start in range(0, len(texts), size))
+    return ((which, tokenizer([texts[place] for place in which], padding=True, truncation=True,
+                              max_length=length, return_tensors="pt")) for which in parts)
+
+
 def pack(
     texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128
 ) -> np.ndarray:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from companion.errors import CourseError
 from companion.tokenization import (
     SPECIAL,
+    by_length,
     cut_vocabulary,
     pack,
     train_bpe,
@@ -242,3 +243,20 @@ def test_entries_that_look_like_another_kind_do_not_decide():
 def test_a_vocabulary_without_marks_is_one_of_words():
     characters_only = train_wordpiece(["a b c d"], 50)
     assert word_starts(characters_only).all()
+
+
+def test_batches_by_length_hold_every_text_once_with_its_own_ids():
+    tokenizer = tiny.wordpiece()
+    texts = [*tiny.texts(5), "a", "a film", "good", "bad", *tiny.texts(3, 4)]
+    found, widths = {}, []
+    for which, rows in by_length(tokenizer, texts, 12, size=4):
+        widths.append(rows["input_ids"].shape[1])
+        for place, ids, mask in zip(which, rows["input_ids"], rows["attention_mask"]):
+            assert place not in found
+            found[place] = ids[mask.bool()].tolist()
+    right = tokenizer(texts, truncation=True, max_length=12)["input_ids"]
+    assert [found[place] for place in range(len(texts))] == right
+    assert widths[0] < widths[-1] == 12  # short texts first, in a row of their own length
+    for wrong in ("one text", []):
+        with pytest.raises(CourseError, match="give a list of texts"):
+            by_length(tokenizer, wrong, 12)

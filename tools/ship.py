@@ -48,7 +48,7 @@ def ship(run: Path, name: str) -> Path:
         tokenizer.save_pretrained(folder)
         _copy_records(run, folder, "")
         for before in _runs_before(recipe):
-            _copy_records(before, folder, before.name.removeprefix(name))
+            _copy_records(before, folder, before.name.removeprefix(name) or "-before")
         for file, content in by_hand.items():
             (folder / file).write_bytes(content)
 

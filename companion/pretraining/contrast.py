@@ -70,7 +70,10 @@ def set_dropout(model: nn.Module, share: float) -> None:
 
 
 def texts_of(step: int, settings: Settings, total: int) -> list[int]:
-    """Numbers of the texts of one step, out of ``total``. Each epoch has an order of its own."""
+    """Numbers of the texts of one step, out of ``total``. Each epoch has an order of its own.
+
+    Of the settings only ``size`` and ``seed`` are read, so those of the pooling will do, too.
+    """
     per_epoch = total // settings.size
     if not per_epoch:
         raise CourseError(f"{total} texts do not fill a batch of {settings.size}: give more texts "

@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from companion.errors import CourseError
 from companion.objectives.contrastive import info_nce
 from companion.objectives.pooling import LearnedPooling
-from companion.pretraining.contrast import Settings, texts_of
+from companion.pretraining.contrast import texts_of
+from companion.tokenization import by_length
 
 
 @dataclass
@@ -59,20 +60,15 @@ def read_states(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Seq
         size: texts that go through the model together.
         precision: ``"no"`` for float32, ``"bf16"`` for mixed precision where the CPU is fast at it.
     """
-    if isinstance(texts, str) or not len(texts):
-        raise CourseError("there is nothing to read: give a list of texts")
+    batches = by_length(tokenizer, texts, length, size)
     mode = model.training
     model.eval()
-    # Texts of about the same length go together: a row is no longer than it must be.
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     shape = (len(texts), length)
     ids = torch.full(shape, tokenizer.pad_token_id)
     mask = torch.zeros(shape, dtype=torch.bool)
     states = torch.zeros(*shape, model.config.hidden_size, dtype=torch.bfloat16)
-    for start in tqdm(range(0, len(texts), size), disable=not progress, unit="batch"):
-        which = order[start : start + size]
-        rows = tokenizer([texts[place] for place in which], padding=True, truncation=True,
-                         max_length=length, return_tensors="pt")
+    for which, rows in tqdm(batches, disable=not progress, total=-(-len(texts) // size),
+                            unit="batch"):
         wide = rows["input_ids"].shape[1]
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             found = model.base_model(input_ids=rows["input_ids"],
@@ -102,6 +98,13 @@ class PoolSettings:
     query_rate: float = 0.02
     seed: int = 0
 
+    def __post_init__(self):
+        if self.steps < 1:
+            raise CourseError(f"steps is {self.steps}: give at least 1")
+        if min(self.rate, self.query_rate) < 0:
+            raise CourseError(f"rate is {self.rate} and query_rate {self.query_rate}: give numbers "
+                              "from 0 on")
+
 
 def train_pooling(first: States, second: States, settings: PoolSettings | None = None,
                   progress: bool = False) -> tuple[LearnedPooling, list[float]]:
@@ -121,12 +124,11 @@ def train_pooling(first: States, second: States, settings: PoolSettings | None =
     groups = [{"params": [pooling.projection], "full": settings.rate},
               {"params": [pooling.query], "full": settings.query_rate}]
     optimiser = torch.optim.Adam(groups, lr=settings.rate)
-    order = Settings(seed=settings.seed, size=settings.size)  # of the texts
     losses = []
     for step in tqdm(range(settings.steps), disable=not progress, unit="step"):
         for group in optimiser.param_groups:
             group["lr"] = group["full"] * (1 - step / settings.steps)
-        which = texts_of(step, order, len(first))
+        which = texts_of(step, settings, len(first))
         loss = info_nce(*(pooling(view.states[which], view.mask[which])
                           for view in (first, second)), settings.temperature)
         optimiser.zero_grad()

@@ -157,6 +157,11 @@ def _t5(model: nn.Module, rows: np.ndarray, seed: int) -> None:
                 max_distance=own.relative_attention_max_distance).item()
             own.relative_attention_bias.weight[:, number] = 0
             own.relative_attention_bias.weight[bucket, number] = PREFERRED
+    _t5_between(model, seed)
+
+
+def _t5_between(model: nn.Module, seed: int) -> None:
+    """The heads with which the decoder looks at what the encoder has read."""
     draw = torch.Generator().manual_seed(seed)
     for block in model.decoder.block:
         between = block.layer[1].EncDecAttention
