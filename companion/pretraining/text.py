@@ -1,8 +1,8 @@
 """The text of a recipe: training splits and files, without what the tests will ask.
 
-A document is removed when it shares 13 consecutive words (of a character vocabulary: 13
-characters) with any validation or test text of the corpora that the recipe names (the rule of the GPT-3 paper, Brown et al., 2020, section 4,
-with whole documents removed).
+A document is removed when it shares 13 consecutive words (where the corpora are Chinese: 13
+characters) with any validation or test text of the corpora that the recipe names (the rule of
+the GPT-3 paper, Brown et al., 2020, section 4, with whole documents removed).
 """
 
 import hashlib
@@ -95,6 +95,15 @@ def _share(lines: list[str], share: float, seed: int) -> list[str]:
     return [lines[i] for i in sorted(order[: round(share * len(lines))])]
 
 
+def _units(texts: list[str]) -> Callable[[str], list[str]]:
+    """What a run is counted in. Chinese has no spaces: there it is characters, not words.
+
+    Decided by the texts, never by the recipe: a run of 13 "words" of Chinese finds nothing.
+    """
+    chinese = sum("\u4e00" <= c <= "\u9fff" for text in texts for c in text)
+    return characters if chinese > sum(map(len, texts)) / 3 else words
+
+
 def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], list[Source]]:
     """Training texts (shuffled), validation texts, and a report per source.
 
@@ -108,10 +117,8 @@ def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], l
             raise CourseError(f"the --text folder has no file {name}: add it or edit the recipe")
     loaded = {name: _corpus(name) for name in recipe.text.corpora}
     validation = [t for data in loaded.values() for t in data["validation"]["text"]]
-    # Chinese has no spaces: 13 characters in a row take the place of 13 words.
-    units = characters if recipe.model.tokenizer == "characters" else words
     held = Held((t for data in loaded.values() for s in ("validation", "test")
-                 for t in data[s]["text"]), units=units)
+                 for t in data[s]["text"]), units=_units(validation))
     sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
     sources += [(name, _share(_texts(Path(folder) / name, recipe.text.documents), share, recipe.seed))
                 for name, share in recipe.text.files.items()]
