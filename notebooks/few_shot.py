@@ -366,11 +366,14 @@ chinese = PromptClassifier(zh_model, Template("{text}。总之，很{mask}。", 
                            Verbalizer({0: BAD_ZH, 1: GOOD_ZH}, aggregation="mean",
                                       several_tokens=True), tokenizer=zh_tokenizer)
 print("tokens of the label words:", [len(zh_tokenizer.tokenize(w)) for w in BAD_ZH + GOOD_ZH])
+share = []
 for text in ("质量太差，非常失望", "质量很好，我非常喜欢"):
-    print(f"{chinese.template.fill(text)}  positive {chinese.predict_proba([text])[0, 1]:.2f}")
+    share.append(chinese.predict_proba([text])[0, 1].item())
+    print(f"{chinese.template.fill(text)}  positive {share[-1]:.2f}")
+assert share[0] < share[1] < 0.5
 
 # %% [markdown]
-# Two plain sentences go the right way. Real reviews are longer and less plain, and a long one loses its beginning here.
+# The friendly sentence gets more than the unfriendly one, but not more than one half: without calibration, the model likes the bad words better whatever it reads. Real reviews are longer and less plain, and a long one loses its beginning here.
 #
 # The benchmark repeats the five draws for this task. The settings were chosen in the same way as before, on Chinese training reviews. The rates that were tried are larger, because this model starts from less.
 
@@ -397,17 +400,19 @@ against = {k: compare(curves["prompt tuning"][k], curves["head fine-tuning"][k])
 print(table(["K", "prompt - head", "joint spread", "ahead in"],
             [[k, f"{one['difference']:.3f}", f"{one['joint']:.3f}", f"{one['wins']} of 5"]
              for k, one in against.items()]))
-assert all(abs(against[k]["difference"]) < against[k]["joint"] for k in (4, 16, 64))
-assert all(abs(mean(points[k]) - 0.5) < 0.1 for points in curves.values() for k in (4, 16, 64))
+assert set(against) == set(SIZES)
+assert all(abs(one["difference"]) < one["joint"] for one in against.values())
+probe = [mean(curves["linear probe"][k]) for k in SIZES]
+assert all(abs(mean(points[k]) - 0.5) < 0.12 for points in curves.values() for k in SIZES)
+assert probe == sorted(probe) and probe[-1] > max(mean(curves["prompt tuning"][64]),
+                                                  mean(curves["head fine-tuning"][64])) + 0.03
 
 # %% [markdown]
-# This is a negative result. With 4, 16 and 64 examples per class, the difference between prompt and head is smaller than the joint spread. And all three methods stay within a tenth of one half, which is near the [chance level](../book/glossary.md#chance-level).
+# This is a negative result. For every K, the difference between prompt and head is smaller than the joint spread. And both stay near one half, the [chance level](../book/glossary.md#chance-level), however many examples they get.
 #
-# In the English tasks, prompt tuning was ahead where it kept what the model could do before. Here the model can do little before: its zero-shot prompt is close to chance until it is calibrated, and even then it is weak. A prompt is an advantage only if the model has learned to use it.
+# In the English tasks, prompt tuning was ahead where it kept what the model could do before. Here the model can do little before: its zero-shot prompt is close to chance, calibrated or not. A prompt is an advantage only if the model has learned to use it.
 #
-# The linear probe, which changes no weight of the model, does about as well as the two others. So the labels bring little because the vectors hold little. What is missing is a better pretrained model.
-#
-# A dash is a cell that was not run with all five seeds, as above.
+# The linear probe, which changes no weight of the model, is the only one that rises with K, slowly. So the vectors hold a little of the answer, and training all weights on a few reviews does not bring it out. What is missing is a better pretrained model.
 
 # %% [markdown]
 # ## Choosing the settings
