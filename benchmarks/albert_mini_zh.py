@@ -24,9 +24,15 @@ from transformers import AutoModelForPreTraining
 from companion import checkpoints, corpora, metrics
 from companion.corpora.sentences import split_sentences
 from companion.filling import fill
-from companion.objectives.masked_order import MaskedOrder, places, predictions, stretches
+from companion.objectives.masked_order import (
+    MaskedOrder,
+    pair_rows,
+    places,
+    predictions,
+    stretches,
+)
 from companion.pretraining import Recipe
-from companion.pretraining.text import _share, _texts
+from companion.pretraining.text import share_of, texts_of
 from companion.tokenization import encode
 
 OUT = Path(__file__).with_name("results") / "albert_mini_zh.json"
@@ -47,8 +53,8 @@ def unread(folder: Path) -> list[str]:
     """Articles of the encyclopedia that neither recipe read."""
     recipes = [Recipe.read(f"albert-mini-zh{part}") for part in ("-first", "")]
     (file,) = recipes[0].text.files
-    articles = _texts(folder / file, documents=True)
-    read = set().union(*(_share(articles, r.text.files[file], r.seed) for r in recipes))
+    articles = texts_of(folder / file, documents=True)
+    read = set().union(*(share_of(articles, r.text.files[file], r.seed) for r in recipes))
     return [article for article in articles if article not in read]
 
 
@@ -76,9 +82,7 @@ def bags(ids: torch.Tensor, size: int) -> sparse.csr_matrix:
 @torch.inference_mode()
 def order(model, tokenizer, pairs: list) -> dict:
     """Right answers of the model, and of a bag of characters by five-fold cross-validation."""
-    rows = np.full((len(pairs), 2 * LENGTH), tokenizer.pad_token_id)
-    for row, (first, second) in zip(rows, pairs):
-        row[: len(first)], row[LENGTH : LENGTH + len(second)] = first, second
+    rows = pair_rows(pairs, tokenizer, LENGTH)
     clear = MaskedOrder(tokenizer, hidden=0.0, random=0.0, seed=0)  # no character is hidden
     batches = [clear(rows[i : i + 50], i) for i in range(0, len(rows), 50)]
     ids, labels = (torch.cat([batch[key] for batch in batches]) for key in ("input_ids", "order"))
@@ -103,14 +107,14 @@ def main() -> None:
     name = chosen.model
     model, tokenizer = checkpoints.load(name)
     where = checkpoints.folder(name) if name in checkpoints.COURSE else name
-    pairs = AutoModelForPreTraining.from_pretrained(where, dtype=torch.float32).eval()
+    whole = AutoModelForPreTraining.from_pretrained(where, dtype=torch.float32).eval()
     texts = unread(chosen.text)
     asked = pairs_of(texts, tokenizer)
     asked["all"] = asked["openings"] + asked["inside"]
     result = {
         "masked": masked(model, tokenizer),
         "articles": len(texts),
-        "order": {name: order(pairs, tokenizer, part) for name, part in asked.items()},
+        "order": {name: order(whole, tokenizer, part) for name, part in asked.items()},
         "gaps": gaps(model, tokenizer),
     }
     result["right"] = sum(item["best"][0][0] == item["answer"] for item in result["gaps"])

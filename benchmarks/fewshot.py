@@ -59,8 +59,8 @@ SETTINGS = {  # what is tried for each method
     "lm head": [{"rate": r, "calibrate": "prior"} for r in (3e-4, 1e-3, 3e-3)],
     "soft prompt": [{"rate": r, "calibrate": "prior"} for r in (3e-3, 1e-2, 3e-2)],
 }
-# The Chinese model was pretrained with rates up to 1e-3, and its prompt starts near chance, so
-# larger rates are tried. Uncalibrated, the prompt calls nearly every review positive.
+# The Chinese model was pretrained with rates up to 2e-3, and its prompt starts near chance, so
+# larger rates are tried.
 CHINESE_SETTINGS = {
     "prompt": [{"rate": r, "calibrate": "prior"} for r in (1e-5, 1e-4, 3e-4, 1e-3)],
     "head": [{"rate": r, "fresh_rate": 10 * r, "pooling": "mean"} for r in (1e-4, 3e-4, 1e-3)],

@@ -1,12 +1,12 @@
-"""What any list of label words could reach: a supervised classifier on what the model says.
+"""About how much a better list of label words could gain: a classifier on what the model says.
 
     python benchmarks/zero_shot_ceiling.py
 
-A list of words with a border can only use the log-probabilities at the gap. So logistic
-regression on the log-probabilities of a thousand words, with a weight of its own for each
-word and with the labels of the texts from which the words were chosen, bounds what a list can
-be expected to reach with this model and template. The strength of the regularisation is chosen
-by cross-validation on the same training texts. The rows join ``results/zero_shot.jsonl``.
+A list of words with a border can only use the log-probabilities at the gap. Here logistic
+regression gets those of a thousand words, with a weight of its own for each, and the labels of
+the texts from which the words were chosen. That is an estimate of what a list can reach with
+this model and template, and no strict bound. The strength of the regularisation is chosen by
+cross-validation on the same training texts. The rows join ``results/zero_shot.jsonl``.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ from zero_shot import add, interval, load, rows
 
 from companion.prompting import word_choice
 
-STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)  # scikit-learn's C
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C
 
 
 def ceiling(collection: str, pattern: str, model, tokenizer) -> dict:

@@ -373,7 +373,7 @@ for text in ("质量太差，非常失望", "质量很好，我非常喜欢"):
 assert share[0] < share[1] < 0.5
 
 # %% [markdown]
-# The friendly sentence gets more than the unfriendly one, but not more than one half: without calibration, the model likes the bad words better whatever it reads. Real reviews are longer and less plain, and a long one loses its beginning here.
+# The friendly sentence gets more than the unfriendly one, but both stay below one half. So for these two sentences the model gives more probability to the bad words. Real reviews are longer and less plain, and a long one loses its beginning here.
 #
 # The benchmark repeats the five draws for this task. The settings were chosen in the same way as before, on Chinese training reviews. The rates that were tried are larger, because this model starts from less.
 
@@ -403,16 +403,18 @@ print(table(["K", "prompt - head", "joint spread", "ahead in"],
 assert set(against) == set(SIZES)
 assert all(abs(one["difference"]) < one["joint"] for one in against.values())
 probe = [mean(curves["linear probe"][k]) for k in SIZES]
-assert all(abs(mean(points[k]) - 0.5) < 0.12 for points in curves.values() for k in SIZES)
+for name, most in (("prompt tuning", 0.05), ("head fine-tuning", 0.09), ("linear probe", 0.12)):
+    assert all(abs(mean(curves[name][k]) - 0.5) < most for k in SIZES)
+assert all(against[k]["difference"] < 0 for k in (16, 32, 64))
 assert probe == sorted(probe) and probe[-1] > max(mean(curves["prompt tuning"][64]),
                                                   mean(curves["head fine-tuning"][64])) + 0.03
 
 # %% [markdown]
-# This is a negative result. For every K, the difference between prompt and head is smaller than the joint spread. And both stay near one half, the [chance level](../book/glossary.md#chance-level), however many examples they get.
+# This is a negative result. For every K, the difference between prompt and head is smaller than the joint spread. The prompt stays near one half, the [chance level](../book/glossary.md#chance-level), however many examples it gets. From K = 16 on the head is a little ahead on average, and it is never far from one half. For both methods the best rate was the largest that was tried, so a larger one might do better.
 #
 # In the English tasks, prompt tuning was ahead where it kept what the model could do before. Here the model can do little before: its zero-shot prompt is close to chance, calibrated or not. A prompt is an advantage only if the model has learned to use it.
 #
-# The linear probe, which changes no weight of the model, is the only one that rises with K, slowly. So the vectors hold a little of the answer, and training all weights on a few reviews does not bring it out. What is missing is a better pretrained model.
+# The mean of the linear probe, which changes no weight of the model, rises with every K, slowly. So the vectors hold a little of the answer. With many examples, training all weights brings out less of it. What is missing is a better pretrained model.
 
 # %% [markdown]
 # ## Choosing the settings

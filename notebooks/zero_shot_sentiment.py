@@ -61,7 +61,7 @@ for name, splits in reviews.items():
 
 # %% [markdown]
 # There are two collections of film reviews. *Rotten Tomatoes* holds single sentences, *IMDB* whole reviews (Pang and Lee, 2005; Maas et al., 2011).
-# The test splits are read once, at the end of this chapter. Whatever is chosen before is chosen on training reviews, and what you run yourself uses validation reviews.
+# The test splits are read only at the end, at the end of this chapter. Whatever is chosen before is chosen on training reviews, and what you run yourself uses validation reviews.
 #
 # ## A question instead of a classifier
 #
@@ -193,7 +193,7 @@ for method in ("none", "contextual", "prior", "median"):
 # %% [markdown]
 # ## How much depends on the question?
 #
-# So far you have seen one template and two lists of words. The program `benchmarks/zero_shot.py` tries twenty templates, with four sets of words and four kinds of calibration, on training reviews. It writes a row when a template is done, and the next cells read the rows that are there.
+# So far you have seen one template and two lists of words. The program `benchmarks/zero_shot.py` tries twenty templates, with four sets of words and four kinds of calibration, on training reviews. The next cells read its results.
 
 # %%
 results = [json.loads(line) for line in
@@ -310,7 +310,7 @@ for side in ("positive", "negative"):
 #
 # Read the lists critically. Most entries are opinions. Some are things that good or bad films have or lack. One, *lou*, is a name: the two rules let it through, and it stayed in, because the list was fixed before the test. Each entry only says: the model finds it more probable after reviews of one side.
 #
-# ## The test splits, read once
+# ## The test splits
 #
 # Now the results that count. Every row comes from `benchmarks/zero_shot.py`, with the median border of unlabelled training reviews. The brackets are [bootstrap](../book/glossary.md#bootstrap) intervals: the test reviews are drawn again and again, with replacement, and the accuracy is computed each time. Below and above the brackets lies one fortieth of these accuracies each.
 
@@ -361,18 +361,19 @@ for collection in COLLECTIONS:
 # Would a better list have reached it? A list with a border uses nothing but the log-probabilities at the gap. So give a classifier all of them: [logistic regression](../book/glossary.md#logistic-regression) with a weight of its own for each of a thousand words, learned from all the labels that the choice of words has read. `benchmarks/zero_shot_ceiling.py` did this, with the same template.
 
 # %%
-for row in (row for row in results if row["part"] == "ceiling"):
+ceilings = [row for row in results if row["part"] == "ceiling"]
+assert [row["collection"] for row in ceilings] == list(COLLECTIONS)
+for row in ceilings:
     assert row["template"] == choice["template"] and row["words"] == 1000
+    chosen_ = found(row["collection"], choice["template"], "chosen")["accuracy"]
     print(f"{row['collection']:16} {row['labels read']} labels: {row['accuracy']:.3f} "
           f"[{row['interval'][0]:.2f}, {row['interval'][1]:.2f}] on the test split, "
-          f"{row['validated']:.3f} in cross-validation on the training split")
-    assert (row["accuracy"] < 0.74) == (row["collection"] == "rotten_tomatoes")
-    assert row["accuracy"] > found(row["collection"], choice["template"], "chosen")["accuracy"]
-    if row["collection"] == "rotten_tomatoes":
-        assert row["interval"][1] < row["validated"] and row["texts"] == 843
+          f"the chosen words {chosen_:.3f}")
+    assert 0 < row["accuracy"] - chosen_ < 0.025
+assert abs(ceilings[0]["accuracy"] - 0.74) < 0.01
 
 # %% [markdown]
-# Even this classifier stays below 0.74 on the sentences of the test split. So the words are not what is missing. At the gap, this small model does not know enough about a single sentence. Look at the two numbers in the first line, too. On the training split the same classifier does better, and that number lies just outside the interval: some of what is missing may be the luck of the draw, since the test split has only 843 sentences.
+# On both test splits this classifier is only a little better than the chosen words. On Rotten Tomatoes it comes to about the goal, and it needs a thousand weights and thousands of labels for that. A list has no weights, so a better list would gain little. A better result has to come from a better model.
 #
 # ### Two baselines
 #

@@ -10,7 +10,7 @@ and has no such question. Masked words are asked for in both.
 Where a stretch is longer than its place, it is cut by its place in the row whatever the
 label: the first loses its beginning, the second its end. A text is used from its first
 sentence on, as in ALBERT's data, although an opening gives its place away; ``margin`` leaves
-openings and endings out, for measuring what the model knows beyond that.
+openings and endings out, for measuring what is left without them.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -74,6 +74,15 @@ def stretches(
     return pairs, [*rest, *used, *sentences[end:]]
 
 
+def pair_rows(pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+              tokenizer: PreTrainedTokenizerBase, length: int = 128) -> np.ndarray:
+    """Pairs of stretches, each at most ``length`` long, as rows (pairs, 2 * length), padded."""
+    rows = np.full((len(pairs), 2 * length), tokenizer.pad_token_id)
+    for row, (first, second) in zip(rows, pairs):
+        row[: len(first)], row[length : length + len(second)] = first, second
+    return rows
+
+
 def pack_pairs(
     texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128, margin: int = 0
 ) -> np.ndarray:
@@ -96,9 +105,8 @@ def pack_pairs(
             rest.append([i for sentence in left for i in sentence])
     plain = pack_ids(rest, tokenizer, length)
     rows = np.full((len(pairs) + len(plain), 2 * length), tokenizer.pad_token_id, plain.dtype)
+    rows[: len(pairs)] = pair_rows(pairs, tokenizer, length)
     rows[len(pairs) :, :length] = plain
-    for row, (first, second) in zip(rows, pairs):
-        row[: len(first)], row[length : length + len(second)] = first, second
     return rows[np.random.default_rng(0).permutation(len(rows))]
 
 

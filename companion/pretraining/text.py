@@ -68,7 +68,7 @@ def _corpus(name: str):
     return getattr(corpora, name)()
 
 
-def _texts(path: Path, documents: bool) -> list[str]:
+def texts_of(path: Path, documents: bool) -> list[str]:
     """Texts of a file: its lines, or what stands between empty lines, joined without a break."""
     opener = lzma.open if path.suffix == ".xz" else open
     try:
@@ -87,7 +87,7 @@ def _joined(lines: list[str]) -> str:
     return ("" if any("。" in line for line in lines) else " ").join(lines)
 
 
-def _share(lines: list[str], share: float, seed: int) -> list[str]:
+def share_of(lines: list[str], share: float, seed: int) -> list[str]:
     """A random part of the lines, the same whatever the machine."""
     if share >= 1:
         return lines
@@ -104,6 +104,12 @@ def _units(texts: list[str]) -> Callable[[str], list[str]]:
     return characters if chinese > sum(map(len, texts)) / 3 else words
 
 
+def _held(data) -> Held:
+    """The held-out texts of one corpus."""
+    texts = [text for split in ("validation", "test") for text in data[split]["text"]]
+    return Held(texts, units=_units(texts))
+
+
 def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], list[Source]]:
     """Training texts (shuffled), validation texts, and a report per source.
 
@@ -117,14 +123,14 @@ def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], l
             raise CourseError(f"the --text folder has no file {name}: add it or edit the recipe")
     loaded = {name: _corpus(name) for name in recipe.text.corpora}
     validation = [t for data in loaded.values() for t in data["validation"]["text"]]
-    held = Held((t for data in loaded.values() for s in ("validation", "test")
-                 for t in data[s]["text"]), units=_units(validation))
+    held = [_held(data) for data in loaded.values()]
     sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
-    sources += [(name, _share(_texts(Path(folder) / name, recipe.text.documents), share, recipe.seed))
-                for name, share in recipe.text.files.items()]
+    for name, share in recipe.text.files.items():
+        found = texts_of(Path(folder) / name, recipe.text.documents)
+        sources.append((name, share_of(found, share, recipe.seed)))
     texts, report = [], []
     for name, lines in sources:
-        kept = [line for line in lines if not held.in_text(line)]
+        kept = [line for line in lines if not any(part.in_text(line) for part in held)]
         digest = hashlib.sha256("\n".join(kept).encode()).hexdigest()
         report.append(
             Source(name, len(kept), len(lines) - len(kept), sum(map(len, kept)), digest)
