@@ -32,7 +32,7 @@ from companion.objectives.masked_order import (
     stretches,
 )
 from companion.pretraining import Recipe
-from companion.pretraining.text import share_of, texts_of
+from companion.pretraining.text import read_texts, share_of
 from companion.tokenization import encode
 
 OUT = Path(__file__).with_name("results") / "albert_mini_zh.json"
@@ -53,7 +53,7 @@ def unread(folder: Path) -> list[str]:
     """Articles of the encyclopedia that neither recipe read."""
     recipes = [Recipe.read(f"albert-mini-zh{part}") for part in ("-first", "")]
     (file,) = recipes[0].text.files
-    articles = texts_of(folder / file, documents=True)
+    articles = read_texts(folder / file, documents=True)
     read = set().union(*(share_of(articles, r.text.files[file], r.seed) for r in recipes))
     return [article for article in articles if article not in read]
 

@@ -151,6 +151,19 @@ def test_characters_take_the_place_of_words_where_the_corpora_are_chinese(folder
     assert lines[1] in kept and lines[0] not in kept
 
 
+def test_every_corpus_is_compared_in_its_own_units(folder, monkeypatch):
+    english, chinese = " ".join("abcdefghijklmn"), "天地玄黄宇宙洪荒日月盈昃辰宿列张"
+    for name, held in (("movie_reviews", english), ("people_daily", chinese)):
+        splits = {"train": [name], "validation": [held], "test": ["y"]}
+        monkeypatch.setattr(f"companion.corpora.{name}", lambda splits=splits: {
+            split: {"text": texts} for split, texts in splits.items()})
+    leaks, clean = [english, f"我说{chinese[:13]}。"], [english[:23], f"我说{chinese[:12]}。"]
+    (folder / "both.txt").write_text("\n".join(leaks + clean), encoding="utf8")
+    kept = set(gather(recipe(corpora=["movie_reviews", "people_daily"],
+                             files={"both.txt": 1}), folder)[0])
+    assert set(clean) <= kept and not kept & set(leaks)
+
+
 def test_a_share_of_a_file_is_random_and_fixed(folder):
     def lines(share, seed=13):
         r = recipe(files={"plain.txt": share})

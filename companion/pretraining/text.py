@@ -68,7 +68,7 @@ def _corpus(name: str):
     return getattr(corpora, name)()
 
 
-def texts_of(path: Path, documents: bool) -> list[str]:
+def read_texts(path: Path, documents: bool) -> list[str]:
     """Texts of a file: its lines, or what stands between empty lines, joined without a break."""
     opener = lzma.open if path.suffix == ".xz" else open
     try:
@@ -126,7 +126,7 @@ def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], l
     held = [_held(data) for data in loaded.values()]
     sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
     for name, share in recipe.text.files.items():
-        found = texts_of(Path(folder) / name, recipe.text.documents)
+        found = read_texts(Path(folder) / name, recipe.text.documents)
         sources.append((name, share_of(found, share, recipe.seed)))
     texts, report = [], []
     for name, lines in sources:
