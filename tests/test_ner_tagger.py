@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 
 import numpy as np
@@ -18,6 +19,7 @@ from companion.errors import CourseError
 from companion.ner import decoding, rows, schemes, storing
 from companion.ner.batching import IGNORE
 from companion.ner.network import Gelu, Network, chains
+from companion.ner.spans import Entity, Example
 from companion.ner.tagger import AlbertTagger
 from companion.pretraining import state
 
@@ -144,6 +146,41 @@ def test_chains_move_what_counts_to_the_left():
     moved, found, counted = chains(emissions, labels)
     assert moved[..., 0].tolist() == [[1, 3], [6, 4]]
     assert found.tolist() == [[4, 5], [6, 0]] and counted.tolist() == [[True, True], [True, False]]
+
+
+def test_chains_leave_out_rows_without_labels():
+    emissions = torch.ones(2, 3, 1, requires_grad=True)
+    moved, found, _ = chains(emissions, torch.tensor([[IGNORE] * 3, [IGNORE, 2, IGNORE]]))
+    assert moved.shape == (1, 1, 1) and found.tolist() == [[2]]
+    moved, found, counted = chains(emissions, torch.full((2, 3), IGNORE))
+    assert moved.shape[0] == found.shape[0] == counted.shape[0] == 0
+    moved.sum().backward()  # the loss of a batch of nothing has a gradient: zero
+
+
+@pytest.mark.parametrize("scheme", ["IO", "BIO", "BIOES"])
+def test_a_crf_trains_on_entities_that_windows_cut(folder, scheme):
+    tiny_ner.encoder(folder)
+    tagger = AlbertTagger.new(folder, head="crf", scheme=scheme)
+    names, room = tagger.labels, tagger.longest - 2
+    legal = schemes.legal(names, scheme)
+    plain, dropped = AlbertTagger.new(folder, scheme=scheme), 0
+    for lead in range(room):  # the entities meet the edges of the windows in every way
+        text = "，" * lead + "王明明明来到北京市" * (3 * room // 9)
+        found = [Entity(m.start(), m.end(), kind)
+                 for kind, word in [("PER", "王明明明"), ("LOC", "北京市")]
+                 for m in re.finditer(word, text)]
+        example = Example(text, tuple(sorted(found)))
+        made = tagger.rows([example])
+        assert len(made) > 2
+        loss = tagger.network(made.batch(np.arange(len(made))))
+        assert torch.isfinite(loss)
+        for ours, every in zip(made.labels, plain.rows([example]).labels):
+            chain = [x for x in ours if x != IGNORE]
+            assert legal.start[chain[0]] and legal.end[chain[-1]]
+            gone = [b for a, b in zip(ours, every) if a != b]
+            assert "O" not in [names[x] for x in gone] and len(gone) <= 2 * 3
+            dropped += len(gone)
+    assert bool(dropped) == (scheme != "IO")
 
 
 # --- windows, scores, any text --------------------------------------------------------------

@@ -100,6 +100,8 @@ class Network(nn.Module):
         if self.crf is None:
             return nn.functional.cross_entropy(emissions.mT, batch["labels"], ignore_index=IGNORE)
         emissions, labels, counted = chains(emissions, batch["labels"])
+        if not len(counted):
+            return emissions.sum()  # of nothing: windows that lie inside one entity
         # A mean over tokens, as without the CRF, so that learning rates mean the same.
         return self.crf.loss(emissions, labels, counted) * len(counted) / counted.sum()
 
@@ -108,14 +110,16 @@ def chains(emissions: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What a CRF reads: the positions that count, moved to the left of their rows.
 
     ``[CLS]``, ``[SEP]`` and padding are no links of the chain: a label follows the label of
-    the token before it, not that of a special token.
+    the token before it, not that of a special token. A row in which nothing counts is left out.
 
     Returns:
         ``(emissions, labels, counted)`` of shapes (rows, longest, labels), (rows, longest)
         and (rows, longest), with label 0 where nothing counts.
     """
+    used = (labels != IGNORE).any(1)
+    emissions, labels = emissions[used], labels[used]
     away = labels == IGNORE
-    longest = int((~away).sum(1).max())
+    longest = int((~away).sum(1).amax()) if len(labels) else 0
     order = away.to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]
     counted = ~away.gather(1, order)
     emissions = emissions.gather(1, order[..., None].expand(-1, -1, emissions.shape[-1]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from companion.ner import alignment
+from companion.ner import alignment, schemes
 from companion.ner.alignment import Encoded
 from companion.ner.batching import IGNORE, attention, padded, reading_batches, width_of
 from companion.ner.network import Network
@@ -78,17 +78,34 @@ def build(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, longest: int
 
 
 def labelled(rows: Rows, entities: Sequence[Sequence[Entity]], names: Sequence[str],
-             scheme: str) -> Rows:
-    """The rows with a label for every unit; all other positions get ``IGNORE``."""
+             scheme: str, chained: bool = False) -> Rows:
+    """The rows with a label for every unit; all other positions get ``IGNORE``.
+
+    Args:
+        chained: for a CRF, which reads a row as one chain. Where the edge of a window cuts an
+            entity, the part that no chain may begin or end with gets ``IGNORE`` too.
+    """
     number = {name: i for i, name in enumerate(names)}
     flat = np.array([number[tag] for found, text in zip(entities, rows.texts, strict=True)
                      for tag in alignment.unit_tags(found, text, scheme)], int)
     rows.entities, rows.labels = entities, []
+    rule = schemes.legal(names, scheme)
     for ids, columns, place in zip(rows.ids, rows.columns, rows.place):
-        row = np.full(len(ids), IGNORE)
-        row[columns] = flat[place : place + len(columns)]
+        row, labels = np.full(len(ids), IGNORE), flat[place : place + len(columns)]
+        if chained:
+            inside = slice(*_whole(labels, rule))
+            columns, labels = columns[inside], labels[inside]
+        row[columns] = labels
         rows.labels.append(row.tolist())
     return rows
+
+
+def _whole(labels: np.ndarray, rule: schemes.Transitions) -> tuple[int, int]:
+    """Where the part of a row lies that begins and ends as a tag sequence may."""
+    first, last = rule.start[labels].nonzero()[0], rule.end[labels].nonzero()[0]
+    if not len(first) or not len(last):
+        return 0, 0
+    return int(first[0]), max(int(first[0]), int(last[-1]) + 1)
 
 
 def _scores(network: Network, batch: dict[str, Tensor], bf16: bool) -> Tensor:

@@ -109,7 +109,8 @@ class AlbertTagger:
     def rows(self, sentences: Sequence[Example]) -> Rows:
         """Texts with entities as rows with labels, for training and validation."""
         made = reading.build([s.text for s in sentences], self.tokenizer, self.longest)
-        return reading.labelled(made, [s.entities for s in sentences], self.labels, self.scheme)
+        return reading.labelled(made, [s.entities for s in sentences], self.labels, self.scheme,
+                                chained=self.network.crf is not None)
 
     def predict(self, texts: Sequence[str], bf16: bool = False) -> list[list[Entity]]:
         """The entities of every text, in order, each with its text and its score.
