@@ -180,16 +180,37 @@ def test_install_cell_says_what_to_do(site: Site, monkeypatch: pytest.MonkeyPatc
     assert ("site.toml" in str(refusal.value)) is (site is EMPTY)
 
 
-def test_install_cell_installs_on_colab(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_install_cell_fetches_and_installs_on_colab(monkeypatch: pytest.MonkeyPatch,
+                                                    tmp_path: Path, there: bool) -> None:
+    """The results that chapters read lie beside the notebooks, so the whole course is fetched."""
     calls: list[list[str]] = []
+    course = tmp_path / "plm-course"
+    if there:
+        (course / "notebooks").mkdir(parents=True)
+        calls.append(["fetched and installed before"])
+
+    def run(command: list[str], check: bool) -> None:
+        assert check
+        calls.append(command)
+        (course / "notebooks").mkdir(parents=True, exist_ok=True)
+
     monkeypatch.setitem(sys.modules, "google.colab", sys)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: sys if calls else None)
-    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
+    monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: sys if calls[1:] or there else None)
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.chdir(tmp_path)
     exec(install_cell(PUBLIC), {})
-    assert calls[0][1:4] == ["-m", "pip", "install"]
-    assert calls[0][-1].endswith("@ git+https://github.com/owner/name@main")
+    assert Path.cwd() == course / "notebooks"
+    if there:
+        assert len(calls) == 1
+        return
+    clone, install = calls
+    assert clone[:2] == ["git", "clone"] and clone[-1] == str(course)
+    assert clone[-2] == "https://github.com/owner/name" and clone[-3] == "main"
+    assert install[1:4] == ["-m", "pip", "install"] and install[-1] == str(course)
     # Either option would replace a torch or numpy that is new enough.
-    assert not {"--upgrade", "-U", "--force-reinstall"} & set(calls[0])
+    assert not {"--upgrade", "-U", "--force-reinstall"} & set(install)
 
 
 def test_install_cell_goes_before_the_first_code_and_is_replaced() -> None:

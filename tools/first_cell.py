@@ -16,7 +16,7 @@ def install_cell(site: Site) -> str:
     """Source of the first code cell. Without a repository there is nothing to install from."""
     name = "colab.py" if site.repository else "local.py"
     text = (_CELLS / name).read_text(encoding="utf-8").rstrip("\n")
-    return text.replace("ADDRESS", f"{site.repository}@{site.branch}")
+    return text.replace("ADDRESS", site.repository).replace("BRANCH", site.branch)
 
 
 _TAGS = f'# %% tags=["{pages.INSTALL_TAG}", "hide-input"]\n'
