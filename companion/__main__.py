@@ -54,9 +54,11 @@ def ner(arguments: argparse.Namespace) -> int:
     (found,) = AlbertTagger.from_pretrained(arguments.model).predict([arguments.text])
     show = display_entities.ansi if sys.stdout.isatty() else display_entities.brackets
     print(show(arguments.text, found))
+    if not found:
+        print("no entity found")
     for entity in found:
         print(f"{entity.score:7.3f}  {entity.type}  {entity.start}-{entity.end}")
-    if arguments.html:
+    if arguments.html is not None:
         _write(arguments.html, display_entities.page([arguments.text], [found]))
     return 0
 
@@ -117,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
     two.set_defaults(run=fill_mask)
     four = commands.add_parser(
         "ner", help="the named entities of a text, highlighted",
-        epilog='example: python -m companion ner "李明昨天到了北京大学。" --html page.html',
+        epilog='example: python -m companion ner "江泽民主席昨天在北京会见了克林顿。" --html page.html',
     )
     four.add_argument("text", metavar="TEXT", help="a text, Chinese for the course's own tagger")
     four.add_argument("--model", default="albert-ner-zh",

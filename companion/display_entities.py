@@ -12,8 +12,10 @@ from companion.ner.spans import Entity, in_order
 
 # ANSI background colours near the palette's; text in black (30) reads on all of them.
 _ANSI = (44, 43, 42, 45, 46, 41, 47)
-# Line breaks and tabs are kept; other control characters could steer a terminal.
+# Line breaks and tabs are kept; other control characters could steer a terminal, and those that
+# turn the direction of writing could show a text in another order.
 _KEPT = "\n\t"
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def html(text: str, entities: Sequence[Entity]) -> str:
@@ -77,5 +79,7 @@ def _number(entity: Entity, entities: Sequence[Entity]) -> int:
 
 
 def _printable(text: str) -> str:
-    return "".join("�" if unicodedata.category(c) == "Cc" and c not in _KEPT else c
-                   for c in text)
+    def steers(c: str) -> bool:
+        return c in _TURNING or (unicodedata.category(c) == "Cc" and c not in _KEPT)
+
+    return "".join("�" if steers(c) else c for c in text)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny
+import tiny_ner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
@@ -321,3 +322,12 @@ def units_as_characters(tags, encoded, scheme="BIO"):
 def test_mutant_is_caught(changes, name):
     with pytest.raises(AssertionError):
         PROPERTIES[name](mutant(**changes))
+
+
+@pytest.mark.parametrize("text, cause", [(None, "NoneType: give a str"), (1, "int: give a str"),
+                                         ("李明\ud800", "no valid Unicode"),
+                                         ("\udcff李明", "no valid Unicode")], ids=repr)
+def test_what_is_no_text_is_refused_in_one_line(text, cause):
+    with pytest.raises(CourseError, match=f"text 1 is .*{cause}") as problem:
+        alignment.encode(tiny_ner.tokenizer(), ["好", text], 32)
+    assert "\n" not in str(problem.value)

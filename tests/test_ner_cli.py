@@ -5,7 +5,7 @@ import sys
 import pytest
 import tiny_ner
 
-from companion import checkpoints
+from companion import checkpoints, display_entities
 from companion.__main__ import main
 
 TEXT = "王明说<b>&北京</b>\x1b[31m的春天很美，上海"
@@ -45,11 +45,25 @@ def test_page_is_escaped(folder, tmp_path, capsys):
 @pytest.mark.parametrize("arguments, cure", [
     (["--model", "./nothing"], "check the path"),
     (["--model", "{folder}", "--html", "{folder}"], "name another file"),
+    (["--model", "{folder}", "--html", ""], "name another file"),
+    (["--model", ""], "give albert-ner-zh, a folder"),
+    (["--model", "bert-mini-en"], "no tagger: use albert-ner-zh"),
 ])
 def test_problems_are_one_line(folder, arguments, cure, capsys):
     assert main(["ner", "北京", *(a.replace("{folder}", folder) for a in arguments)]) == 1
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1 and cure in printed
+
+
+def test_text_without_names_says_so(folder, capsys):
+    assert main(["ner", "", "--model", folder]) == 0
+    assert "no entity found" in capsys.readouterr().out
+
+
+def test_direction_of_writing_cannot_be_turned():
+    text = "李明\u202e去\u2066北京"
+    for show in (display_entities.ansi, display_entities.html):
+        assert not set("\u202e\u2066") & set(show(text, []))
 
 
 @pytest.mark.skipif("albert-ner-zh" in checkpoints.COURSE, reason="the tagger is there")

@@ -205,7 +205,7 @@ def test_a_finished_run_is_finished_at_once(folder, sentences, tmp_path):
 
 def test_a_folder_of_other_settings_is_refused(folder, sentences, tmp_path):
     trained(folder, sentences, tmp_path, pieces=1)
-    with pytest.raises(CourseError, match="other settings or sentences: name another"):
+    with pytest.raises(CourseError, match="other sentences: name another"):
         trained(folder, sentences, tmp_path, settings=Settings(epochs=9))
 
 
@@ -215,3 +215,37 @@ def test_nothing_to_train_on_and_a_loss_that_explodes(folder, sentences):
     with pytest.raises(CourseError, match="lower the learning rates"):
         trained(folder, sentences, settings=Settings(epochs=30, size=8, rate=1e30, head_rate=1e30,
                                                      clip=1e30))
+
+
+@pytest.mark.parametrize("other", [
+    dict(pretrained=False), dict(seed=14), dict(head="crf"), dict(frozen=True),
+    dict(task="bilstm"), dict(scheme="BIOES")], ids=str)
+def test_a_run_of_another_tagger_is_refused(folder, sentences, tmp_path, other):
+    """Else two taggers with one folder would end with the same numbers, and nobody would know."""
+    trained(folder, sentences, tmp_path / "run")
+    with pytest.raises(CourseError, match="another tagger.*name another folder"):
+        trained(folder, sentences, tmp_path / "run", **other)
+
+
+def test_rows_that_hold_one_encoders_output_are_refused_by_another(folder, sentences):
+    frozen = AlbertTagger.new(folder, frozen=True)
+    rows = [frozen.rows(part) for part in sentences]
+    Run(frozen, *rows, QUICK)
+    Run(frozen, *rows, QUICK)  # the same encoder may read them again
+    other = AlbertTagger.new(folder)
+    with pytest.raises(CourseError, match=r"another encoder's output: make new ones"):
+        Run(other, *rows, QUICK)
+    with pytest.raises(CourseError, match=r"another encoder's output: make new ones"):
+        other.f1(rows[1])
+
+
+@pytest.mark.parametrize("wrong", [dict(epochs=0), dict(size=0)], ids=str)
+def test_settings_that_train_nothing_are_refused(wrong):
+    with pytest.raises(CourseError, match="at least 1"):
+        Settings(**wrong)
+
+
+def test_an_entity_of_an_unknown_type_is_refused(folder):
+    tagger = AlbertTagger.new(folder, types=("PER", "LOC"))
+    with pytest.raises(CourseError, match="type 'ORG'.*types="):
+        tagger.rows(tiny_ner.examples(40))

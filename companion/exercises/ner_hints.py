@@ -143,6 +143,9 @@ def seeds(case: Case, got: tuple) -> str | None:
              "the signs are lost: a seed on which `two` is better counts against `one`."),
         ])
     return _same_result(got[1], [
+        (stdev(a - b for a, b in zip(sorted(one), sorted(two))),
+         "the pairs are broken: a difference is taken between the results of one seed, so leave "
+         "the lists in their order."),
         (pstdev(apart), "the sum of squares is divided by the number of seeds. Divide by one less, "
                         "because the mean was estimated from the same seeds."),
         (stdev(apart) ** 2, "this is the variance. The standard deviation is its square root."),

@@ -48,6 +48,15 @@ class Encoded:
         return len(self.offsets)
 
 
+def _refuse_no_text(texts: Sequence[str]) -> None:
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise CourseError(f"text {number} is of type {type(text).__name__}: give a str")
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise CourseError(f"text {number} is no valid Unicode (it holds half a character): "
+                              "read the file as UTF-8, or replace the damaged characters")
+
+
 def encode(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int, overlap: int = 32
 ) -> list[Encoded]:
@@ -58,10 +67,12 @@ def encode(
         overlap: tokens that neighbouring windows share.
 
     Raises:
-        CourseError: a slow tokenizer, one text instead of a list, no room for the overlap.
+        CourseError: a slow tokenizer, one text instead of a list, what is no text or no valid
+            Unicode, no room for the overlap.
     """
     if isinstance(texts, str):
         raise CourseError("texts is one text: give a list of texts")
+    _refuse_no_text(texts)
     if not tokenizer.is_fast:
         raise CourseError(f"{type(tokenizer).__name__} has no offsets: use a fast tokenizer")
     before, after = frame(tokenizer)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from companion.errors import CourseError
 from companion.ner import alignment, schemes
 from companion.ner.alignment import Encoded
 from companion.ner.batching import IGNORE, attention, padded, reading_batches, width_of
@@ -30,6 +31,7 @@ class Rows:
         entities: of every text, where they are known.
         labels: of every row as long as its ids, ``IGNORE`` where not used; None if unknown.
         states: of every row the encoder's output, once `remember` was called.
+        encoder: the one that has made them.
     """
 
     texts: list[Encoded]
@@ -40,6 +42,7 @@ class Rows:
     entities: Sequence[Sequence[Entity]] = ()
     labels: list[list[int]] | None = None
     states: list[Tensor] | None = None
+    encoder: torch.nn.Module | None = None
 
     def __post_init__(self):
         self.bounds = np.cumsum([0, *map(len, self.texts)])
@@ -54,6 +57,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def refuse_others(self, network: Network) -> None:
+        """Rows that hold the output of one encoder must not be read by another network."""
+        if self.states is not None and self.encoder is not network.encoder:
+            raise CourseError("these rows hold another encoder's output: make new ones with "
+                              "tagger.rows()")
 
     def batch(self, which: np.ndarray) -> dict[str, Tensor]:
         """Rows as tensors of one width: what `Network.forward` takes."""
@@ -86,6 +95,10 @@ def labelled(rows: Rows, entities: Sequence[Sequence[Entity]], names: Sequence[s
             entity, the part that no chain may begin or end with gets ``IGNORE`` too.
     """
     number = {name: i for i, name in enumerate(names)}
+    known = {name.partition("-")[2] for name in names}
+    if unknown := sorted({e.type for found in entities for e in found} - known):
+        raise CourseError(f"there is an entity of type {unknown[0]!r}, which the tagger has no "
+                          "label for: name it in types= when you make the tagger")
     flat = np.array([number[tag] for found, text in zip(entities, rows.texts, strict=True)
                      for tag in alignment.unit_tags(found, text, scheme)], int)
     rows.entities, rows.labels = entities, []
@@ -123,6 +136,7 @@ def _scores(network: Network, batch: dict[str, Tensor], bf16: bool) -> Tensor:
 @torch.inference_mode()
 def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
     """The scores of all units of all texts, shape (``bounds[-1]``, labels), float32."""
+    rows.refuse_others(network)
     network.eval()
     made = np.zeros((int(rows.bounds[-1]), network.classifier.out_features), np.float32)
     for which in reading_batches(rows.lengths):
@@ -137,7 +151,7 @@ def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
 def remember(network: Network, rows: Rows, bf16: bool = False) -> None:
     """Keep the encoder's output of every row (float16): a frozen encoder runs once."""
     if rows.states is not None:
-        return
+        return rows.refuse_others(network)
     network.eval()
     device = network.classifier.weight.device
     found: list = [None] * len(rows)
@@ -148,5 +162,5 @@ def remember(network: Network, rows: Rows, bf16: bool = False) -> None:
                                     batch["attention_mask"].to(device))
         for row, i in zip(states.cpu(), which):
             found[i] = row[: rows.lengths[i]].half()
-    rows.states = found
+    rows.states, rows.encoder = found, network.encoder
 

@@ -99,6 +99,11 @@ def _foreign(name: str | Path) -> tuple[Network, PreTrainedTokenizerBase, list[s
     if str(name) == "albert-ner-zh":
         raise CourseError("the tagger albert-ner-zh does not come with this version of the "
                           "course: train one (chapter ALBERT NER) and give its folder")
+    if not str(name):
+        raise CourseError("the tagger's name is empty: give albert-ner-zh, a folder or a hub id")
+    if str(name) in checkpoints.COURSE:
+        raise CourseError(f"{name} is no tagger: use albert-ner-zh, or train one (chapter ALBERT "
+                          "NER) and give its folder")
     model, tokenizer = checkpoints.load(name, kind="tagger")
     labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
     places = {label.partition("-")[0] for label in labels if label != "O"}

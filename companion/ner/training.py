@@ -9,6 +9,7 @@ import json
 import math
 import re
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,6 +54,11 @@ class Settings:
     clip: float = 1.0
     seed: int = 13
     precision: str = "auto"
+
+    def __post_init__(self):
+        if self.epochs < 1 or self.size < 1:
+            raise CourseError(f"{self.epochs} epochs and {self.size} sentences a step: give at "
+                              "least 1 of each")
 
 
 def level(name: str) -> int | None:
@@ -104,6 +110,15 @@ def _accelerator(precision: str) -> Accelerator:
     return made
 
 
+def fingerprint(tagger) -> dict:
+    """What a tagger is before its training: its build, labels, and a checksum of its numbers."""
+    network, found = tagger.network, 0
+    for tensor in network.state_dict().values():
+        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
+    return {**network.settings, "labels": tagger.labels, "scheme": tagger.scheme,
+            "start": found}
+
+
 class Run:
     """One training: its steps, its validations, its state on disk.
 
@@ -117,7 +132,9 @@ class Run:
                  out: str | Path | None = None):
         if not len(train) or not len(validation):
             raise CourseError("there are no sentences to train or to validate on: give some")
-        self.tagger, self.settings = tagger, settings
+        for part in (train, validation):
+            part.refuse_others(tagger.network)
+        self.tagger, self.settings, self._start = tagger, settings, fingerprint(tagger)
         self.train, self.validation = train, validation
         self.out = None if out is None else Path(out)
         keep_memory()
@@ -214,8 +231,8 @@ class Run:
     # --- the state on disk ----------------------------------------------------------------
 
     def _plan(self) -> dict:
-        return {"settings": asdict(self.settings), "rows": len(self.train),
-                "tokens": int(sum(self.train.lengths))}
+        return {"settings": asdict(self.settings), "tagger": self._start,
+                "rows": len(self.train), "tokens": int(sum(self.train.lengths))}
 
     def _save(self) -> None:
         if self.out is None:
@@ -236,8 +253,8 @@ class Run:
             return
         data = torch.load(saved / "state.pt", map_location="cpu", weights_only=True)
         if data["plan"] != self._plan():
-            raise CourseError(f"{self.out.name} holds a run with other settings or sentences: "
-                              "name another folder")
+            raise CourseError(f"{self.out.name} holds a run with another tagger, other settings or "
+                              "other sentences: name another folder")
         self.tagger.network.load_state_dict(data["network"])
         self.adamw.load_state_dict(data["adamw"])
         self.step, self.log, self.best = data["step"], data["log"], data["best"]

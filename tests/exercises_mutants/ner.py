@@ -228,6 +228,17 @@ def _(one, two):
     return max(one) - max(two), stdev(_apart(one, two))
 
 
+@wrong("ner-seeds", "the signs are lost")
+def _(one, two):
+    return fmean(map(abs, _apart(one, two))), stdev(_apart(one, two))
+
+
+@wrong("ner-seeds", "the pairs are broken")
+def _(one, two):
+    apart = _apart(sorted(one), sorted(two))
+    return fmean(apart), stdev(apart)
+
+
 @wrong("ner-seeds", "the mean comes first")
 def _(one, two):
     return stdev(_apart(one, two)), fmean(_apart(one, two))
