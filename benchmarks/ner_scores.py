@@ -26,10 +26,10 @@ from companion.ner.training import Run, Settings
 
 OUT = Path(__file__).with_name("results") / "ner_scores.jsonl"
 RUNS = Path("runs") / "ner"
-SEEDS, SHARES = (13, 21, 42, 87, 100), (0.1, 1.0)
+SEEDS, SHARES = (13, 21, 42, 87, 100), (0.02, 0.1, 1.0)
 ENCODER = "albert-mini-zh"
 # The most epochs, by share, the same for all systems; the curves are in the results.
-EPOCHS = {0.1: 15, 1.0: 6}
+EPOCHS = {0.02: 30, 0.1: 15, 1.0: 6}
 SMALL = {"rate": 2e-3, "head_rate": 2e-3}  # all that starts from random numbers
 # Name -> arguments of the tagger, and rates. The heads that decide the bars come first.
 SYSTEMS = {
@@ -44,11 +44,14 @@ SYSTEMS = {
     "frozen, linear": ({"frozen": True}, SMALL),
 }
 GAZETTEER = "gazetteer"
+# The learning curve is of the two that differ in pretraining only; the rest has two shares.
+CURVE, CURVE_ONLY = ("fine-tuned, softmax", "random weights, softmax"), 0.02
 
 
 def grid() -> list[tuple[str, float, int]]:
     """What is to be trained, the cheapest shares and the first seeds first."""
-    cells = [(name, share, seed) for share in SHARES for seed in SEEDS for name in SYSTEMS]
+    cells = [(name, share, seed) for share in SHARES for seed in SEEDS for name in SYSTEMS
+             if share != CURVE_ONLY or name in CURVE]
     return [(GAZETTEER, share, 0) for share in SHARES] + cells
 
 
@@ -98,7 +101,7 @@ def one(cell: tuple, data: dict, encoder: str, runs: Path, until: float,
     train = part_of(data["train"], share)
     entry = {"system": name, "share": share, "seed": seed, "sentences": len(train)}
     if name == GAZETTEER:
-        known = Gazetteer.from_examples(train, sure=0.5)  # chosen on the validation split
+        known = Gazetteer.from_examples(train, sure=0.3)  # the best on validation, by the chapter
         return entry | {"test": scored(known.predict([x.text for x in data["test"]]),
                                        data["test"], train)}
     settings = Settings(epochs=epochs[share], seed=seed, **SYSTEMS[name][1])
