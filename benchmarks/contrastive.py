@@ -2,7 +2,8 @@
 
 Writes ``benchmarks/results/contrastive.json``, which the chapter reads. A run that the file
 already holds is not repeated, so a stopped program goes on where it was. The settings
-were chosen on the validation split (TRIED); the runs are measured on the test split.
+are the last row of TRIED, which was measured on the validation split, with half of its steps; the
+runs are measured on the test split.
 
     python benchmarks/contrastive.py                 all runs, about 6 minutes on one core
     python benchmarks/contrastive.py --seconds 60    begin no run later than this

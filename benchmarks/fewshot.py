@@ -35,7 +35,9 @@ from companion.prompting.training import Budget
 from companion.prompting.tuning import tune
 
 OUT = Path(__file__).with_name("results") / "fewshot.jsonl"
-CHOOSING = 7  # the seed that draws examples for choosing settings, and no cell
+# Seeds that draw examples for choosing settings, and no cell. The Chinese model needs more of
+# them: the rate that was best on one draw fails on most others.
+CHOOSING = {"rotten_tomatoes": (7,), "imdb": (7,), "shopping": (7, 8, 9)}
 JUDGED = 300  # training reviews on which settings are judged, in no draw
 TRIED = (4, 16)  # K for choosing
 STEPS, SIZE = 30, 8
@@ -62,8 +64,9 @@ SETTINGS = {  # what is tried for each method
 # The Chinese model was pretrained with rates up to 2e-3, and its prompt starts near chance, so
 # larger rates are tried.
 CHINESE_SETTINGS = {
-    "prompt": [{"rate": r, "calibrate": "prior"} for r in (1e-5, 1e-4, 3e-4, 1e-3)],
-    "head": [{"rate": r, "fresh_rate": 10 * r, "pooling": "mean"} for r in (1e-4, 3e-4, 1e-3)],
+    "prompt": [{"rate": r, "calibrate": "prior"} for r in (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)],
+    "head": [{"rate": r, "fresh_rate": 10 * r, "pooling": "mean"}
+             for r in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)],
 }
 PARTS = {"prompt": "all", "lm head": "head", "soft prompt": "prompt"}
 FEW = (8, 32)  # K for the methods that train a part only
@@ -88,7 +91,8 @@ class Task:
     @cached_property
     def judged(self):
         """Training reviews that are in no draw."""
-        drawn = {name for seed in (*SEEDS, CHOOSING) for part in draw(self.train, SIZES[-1], seed)
+        drawn = {name for seed in (*SEEDS, *CHOOSING[self.name])
+                 for part in draw(self.train, SIZES[-1], seed)
                  for name in part["id"][:]}
         order = sorted((key(1, name), i) for i, name in enumerate(self.train["id"][:])
                        if name not in drawn)
@@ -205,8 +209,9 @@ def plan(names: list[str]) -> list[dict]:
 
 
 def choices(name: str, methods: tuple[str, ...]) -> list[dict]:
-    return [{"task": name, "method": method, "k": k, "seed": CHOOSING, "setting": setting}
-            for method in methods for setting in tries(name)[method] for k in TRIED]
+    return [{"task": name, "method": method, "k": k, "seed": seed, "setting": setting}
+            for method in methods for setting in tries(name)[method]
+            for seed in CHOOSING[name] for k in TRIED]
 
 
 def tries(name: str) -> dict[str, list[dict]]:
@@ -217,14 +222,15 @@ def chosen(lines: list[dict], method: str, name: str) -> dict | None:
     """The tried setting with the best mean accuracy; of equal ones the first."""
     if method not in tries(name):
         return None
-    tried = [line for line in lines if line["seed"] == CHOOSING and line["method"] == method]
+    tried = [line for line in lines
+             if line["seed"] in CHOOSING[line["task"]] and line["method"] == method]
     return max(tries(name)[method], key=lambda setting: round(sum(
         line["accuracy"] for line in tried if line["setting"] == setting), 6))
 
 
 def run(wanted: dict, lines: list[dict]) -> dict:
     name, method, k, seed = (wanted[part] for part in ("task", "method", "k", "seed"))
-    if seed != CHOOSING:
+    if seed not in CHOOSING[name]:
         setting = chosen(lines, method, name)
         return wanted | ({"setting": setting} if setting else {}) | cell(name, method, k, seed,
                                                                          setting)
@@ -234,13 +240,14 @@ def run(wanted: dict, lines: list[dict]) -> dict:
 
 
 def same(wanted: dict, line: dict) -> bool:
-    keys = ("task", "method", "k", "seed", *(("setting",) if wanted["seed"] == CHOOSING else ()))
+    choice = wanted["seed"] in CHOOSING[wanted["task"]]
+    keys = ("task", "method", "k", "seed", *(("setting",) if choice else ()))
     return all(wanted[name] == line[name] for name in keys)
 
 
 def stale(line: dict, lines: list[dict]) -> bool:
     """Whether a cell was measured with another setting than the one that is chosen now."""
-    return line["seed"] != CHOOSING and line.get("setting") != chosen(
+    return line["seed"] not in CHOOSING[line["task"]] and line.get("setting") != chosen(
         lines, line["method"], line["task"])
 
 

@@ -18,7 +18,7 @@ from zero_shot import add, interval, load, rows
 
 from companion.prompting import word_choice
 
-STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # scikit-learn's C
 
 
 def ceiling(collection: str, pattern: str, model, tokenizer) -> dict:

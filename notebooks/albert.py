@@ -329,7 +329,7 @@ for name, cut_first in (("swap, then cut", False), ("cut, then swap", True)):
 # %% [markdown]
 # With the wrong order of the two steps, one token answers the question, and nothing about the text must be understood.
 #
-# There is a second giveaway, and it is in the text itself. A news report opens with a dateline, such as 本报北京1月1日讯, "our paper, Beijing, 1 January". A stretch with a dateline comes first. ALBERT's own data have such openings too, and so do ours. `pack_pairs(..., margin=1)` leaves the first and the last sentence of every text out, so that you can measure what is left. A [bag](../book/glossary.md#bag-of-words) of characters for each place, with [logistic regression](../book/glossary.md#logistic-regression), measures both:
+# There is a second giveaway, and it is in the text itself. A news report opens with a dateline, such as 本报北京1月1日讯, "our paper, Beijing, 1 January". A stretch with a dateline comes first. Articles of an encyclopedia have openings of another kind: the first sentence says what the title means. `pack_pairs(..., margin=1)` leaves the first and the last sentence of every text out, so that you can measure what is left. A [bag](../book/glossary.md#bag-of-words) of characters for each place, with [logistic regression](../book/glossary.md#logistic-regression), measures both:
 
 # %%
 def bags(ids: torch.Tensor) -> sparse.csr_matrix:
@@ -354,7 +354,7 @@ assert score[0] > 0.52 and 0.45 < score[1] < 0.54
 #
 # ## The unigram plateau, and a head start
 #
-# A small model that starts from random weights first learns how frequent each token is. Then, for a long time, it learns nothing more. This is the [unigram plateau](../book/glossary.md#unigram-plateau).
+# A small model that starts from random weights first learns how frequent each token is. Then, for a long time, its loss hardly falls. This is the [unigram plateau](../book/glossary.md#unigram-plateau).
 # To leave it, the model must find two things at once: which positions are neighbours, and which tokens go together. Neither helps without the other, so the gradient shows no way to either.
 #
 # Both can be computed before the training. That is a [head start](../book/glossary.md#head-start).
@@ -427,7 +427,7 @@ curves({name: (at, losses) for name, losses in live.items()}, x="step",
        y="held-out loss (nats)", level=(unigram, "unigram"))
 
 # %% [markdown]
-# In the same few steps, the model with the head start falls below the unigram loss. The other one is still learning frequencies. A head start is no knowledge of language: it only opens the way. A training that is long enough leaves the plateau without it.
+# In the same few steps, the model with the head start falls below the unigram loss. The other one is still learning frequencies. A head start is no knowledge of language: it only opens the way. A longer training can leave the plateau without it, when the learning rate suits. With one rate ours did, with a larger one it never did: the card of the checkpoint has both figures.
 #
 # ## The checkpoint `albert-mini-zh`
 #
@@ -479,6 +479,7 @@ for name, order in measured["order"].items():
           f"characters alone {order['characters']:.2f}")
     assert order["accuracy"] - spread > max(order["characters"], 0.5)
 assert [round(measured["order"]["openings"][k], 1) for k in ("accuracy", "characters")] == [0.9, 0.8]
+assert 7 < count(models["ALBERT-base"]) / count(model.config) < 9
 assert measured["order"]["inside"]["accuracy"] < 0.56 < measured["order"]["all"]["accuracy"] < 0.75
 
 # %% [markdown]
@@ -519,7 +520,7 @@ for text in ("我昨天在图书馆看[MASK]。", "今天天气很[MASK]。", "�
 #
 # ## What each change costs: an ablation
 #
-# What does the model lose by sharing, and by narrow embeddings? And should it hide single characters or whole words? Here are four recipes. The first is that of the checkpoint's shape, and each of the others differs from it in one thing. All else is the same: text, seed, batches, number of steps. This is an [ablation](../book/glossary.md#ablation).
+# What does the model lose by sharing, and by narrow embeddings? And should it hide single characters or whole words? Here are four recipes. All begin with the head start. The first is that of the checkpoint's shape, and each of the others differs from it in one thing. All else is the same: text, seed, batches, number of steps. This is an [ablation](../book/glossary.md#ablation).
 #
 # - `albert-ablation-shared`: the shape of the checkpoint.
 # - `albert-ablation-unshared`: every layer has weights of its own.
@@ -548,9 +549,9 @@ curves({name: ([e["step"] for e in run], [e["loss"] for e in run]) for name, run
 
 # %% [markdown]
 # Compare the columns. The losses show what the parameters bought on this text and in this time.
-# Layers of their own bought nothing yet: shared and unshared end close together. Embeddings as wide as the layers bought the most.
+# Layers of their own bought nothing yet: shared and unshared end close together. Embeddings as wide as the layers bought the most. But wide embeddings also take in more of the head start, so part of their gain may come from there.
 #
-# Whole words were the slowest. When a word is hidden as a whole, its other characters cannot help to guess it, so the question is harder, and the model learns less from each answer at first. Then it is asked about single characters, which it has practised less. This comparison says nothing about tasks that follow: Cui et al. (2019) found whole-word masking better there, with much more text and training.
+# Whole words were the slowest. When a word is hidden as a whole, its other characters cannot help to guess it, so the question is harder. And in the end it is asked about single characters, which it has practised less. Both may be reasons; the experiment does not tell them apart. This comparison says nothing about tasks that follow: Cui et al. (2019) found whole-word masking better there, with much more text and training.
 #
 # Two cautions. Each recipe was run once, with one [seed](../book/glossary.md#seed), so a small difference between two losses may be luck. And the runs are short: a model with more parameters may need longer to make use of them.
 #

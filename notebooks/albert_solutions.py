@@ -203,7 +203,7 @@ check("albert-row", order_row)
 #   In a swapped row the first place then breaks off in the middle of a sentence. In a row in
 #   order it never does. A model needs to read only one token to know the label.
 # - *Segments that move with the stretches.*
-#   The same mistake in another coat: a row that begins with 1 would be a swapped one.
+#   The same mistake in another form: a row that begins with 1 would be a swapped one.
 # - *`first[-(room // 2) :]`.*
 #   It is right here. But for a room of 1 it becomes `first[-0:]`, which is everything.
 

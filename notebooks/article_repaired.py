@@ -14,7 +14,7 @@
 # # The article, reproduced and repaired
 #
 # Part II of this course grew from an article with a short class, `Prompting`. It asks a [masked language model](../book/glossary.md#masked-language-modelling) for an opinion, and it tunes the model on a few sentences.
-# The code runs and prints good-looking numbers. Some of them are wrong.
+# With the libraries of its time the code ran and printed good-looking numbers. Some of them are wrong.
 # In this chapter you find out why, you write the right code, and you measure what each fault costs.
 #
 # After this chapter you will be able to
@@ -41,6 +41,8 @@ if importlib.util.find_spec("companion") is None:
 #
 # The class `LiteralPrompting` does what the article's code does, faults and all. It was written from a description of that code. Do not use it for your work.
 #
+# One line had to be another one: the article imports the [optimiser](../book/glossary.md#optimiser) [AdamW](../book/glossary.md#adamw), the rule by which the weights are changed, from `transformers`. Today that library has none, so the article's code stops at the import. `LiteralPrompting` takes the one of PyTorch.
+#
 # It reads a text that already ends in a [prompt](../book/glossary.md#prompt) with a `[MASK]`. The method `prompt_pred` returns every token of the vocabulary with its score, best first.
 
 # %%
@@ -49,6 +51,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from torch.nn.functional import cross_entropy
 
 from companion import checkpoints
@@ -59,8 +62,11 @@ from companion.exercises import check
 from companion.prompting import Prompting
 from companion.prompting.literal import LiteralPrompting
 
-CHECKPOINT = checkpoints.folder("bert-mini-en")  # or a hub id, or another folder
-article = LiteralPrompting(CHECKPOINT)
+CHECKPOINT = "bert-mini-en"  # or another BERT, by its hub id or its folder
+OURS = CHECKPOINT == "bert-mini-en"  # what the text says of the answers is about this one
+known = CHECKPOINT in checkpoints.COURSE
+article = LiteralPrompting(checkpoints.folder(CHECKPOINT) if known else CHECKPOINT)
+assert not hasattr(transformers, "AdamW")  # the article's code imports it
 PRAISE, BLAME = "I really like the film a lot.", "this movie makes me very disgusting."
 for text in (PRAISE, BLAME):
     best = article.prompt_pred(f"{text} Because it was [MASK].")[:5]
@@ -82,7 +88,7 @@ for name, lists in LISTS.items():
         shares[name, text] = pair[0].item()
     print(f"{name:24} good after praise {shares[name, PRAISE]:.3f}, "
           f"after blame {shares[name, BLAME]:.3f}")
-assert max(shares["two against three", text] for text in (PRAISE, BLAME)) < 0.001
+assert max(shares["two against three", text] for text in (PRAISE, BLAME)) < 0.001 or not OURS
 assert shares["with a spelling mistake", PRAISE] == shares["two against two", PRAISE]
 
 # %% [markdown]
@@ -245,7 +251,7 @@ check("article-loss", two_word_loss)
 # %% [markdown]
 # ### Exercise 5: one pass over the data
 #
-# This is the article's loop, for a model so small that you see all of it: a weight, and the probability $\sigma(x \cdot w)$ for the target 1. What is missing, and what should be done less often?
+# This is the article's loop, for a model so small that you see all of it: a weight, and the probability $\sigma(x \cdot w)$ for the target 1. The [sigmoid](../book/glossary.md#sigmoid) $\sigma(z) = 1 / (1 + e^{-z})$ makes a probability of any number. What is missing, and what should be done less often?
 
 # %%
 def article_pass(weight, inputs, targets, rate: float) -> torch.Tensor:
@@ -263,7 +269,7 @@ same = torch.ones(4, 1)
 print(article_pass(torch.zeros(1), same, torch.ones(4), rate=0.1))
 
 # %% [markdown]
-# Write `one_pass`, which makes one step for each batch, with the gradient of that batch only.
+# Write `one_pass`, which makes one step for each [batch](../book/glossary.md#batch), with the [gradient](../book/glossary.md#gradient) of that batch only.
 
 # %%
 def one_pass(weight, inputs, targets, size: int, rate: float) -> torch.Tensor:
@@ -304,7 +310,7 @@ check("article-steps", one_pass)
 # %%
 def moves_with_a_shift(prompting, lists, shift: float = -9.0) -> bool:
     """Whether an answer changes when the same number is added to all logits."""
-    text, bias = f"{PRAISE} Because it was [MASK].", prompting.model.cls.predictions.decoder.bias
+    text, bias = f"{PRAISE} Because it was [MASK].", prompting.model.get_output_embeddings().bias
     before = prompting.compute_tokens_prob(text, *lists)
     with torch.no_grad():
         bias += shift
@@ -359,7 +365,7 @@ for name, attempt in ATTEMPTS.items():
 # %% [markdown]
 # ## One thousand reviews
 #
-# Two sentences prove nothing. The next cells read the committed result of `benchmarks/article_faults.py`. It asked both classes about 1,000 reviews of the [test splits](../book/glossary.md#test-set), half of them from Rotten Tomatoes, half from IMDB. A hash of the review's id chose them, so nobody picked.
+# Two sentences prove nothing. The next cells read the committed result of `benchmarks/article_faults.py`. It asked both classes about 1,000 reviews of the [test splits](../book/glossary.md#test-set), half of them from Rotten Tomatoes, half from IMDB. A [hash](../book/glossary.md#hash) of the review's id chose them, a long number computed from it that looks random. So nobody picked.
 # A long review lost its beginning, so that it fits into 128 tokens together with the prompt. The prompt was never cut.
 
 # %%
@@ -414,15 +420,16 @@ for name, call in result["calls"].items():
     assert np.isclose(low, call["repaired minus"]["literal"]["low"])
     assert (low > 0.15) == ("two against three" in name) and (low < 0) == (
         name in ("two against two", "three against three, misspelt"))
+    if "two against three" in name:
+        assert abs(100 * gaps.mean() - 22) < 1 and 18 < 100 * low < 100 * high < 27
 main = result["calls"][result["main"]]["repaired minus"]
-assert 100 * main["literal"]["difference"] > 20 and main["literal"]["low"] > 0.03
 
 # %% [markdown]
 # With two words against three the gain is far above 0 in the whole interval. With three correct words on either side it is small, but its interval lies above 0 as well.
 
 In the other two cases the interval holds 0: no difference can be seen. In one of them each list has two words. In the other each list has three words and one of them is misspelt, so again two real words are compared with two. The faults hide each other there.
 
-So the honest sentence is: *the repair gains more than 20 points when the lists differ in length, and little or nothing when they do not.*
+So the honest sentence is: *the repair gains about 22 points (18 to 27) when the lists differ in length, and little or nothing when they do not.*
 #
 # ### One fault at a time
 #
@@ -470,7 +477,7 @@ for name, call in result["calls"].items():
 # | 10 | trained with "Since it was", asked with "Because it was" | `predict` asks with the prompt of the training |
 # | 11 | the tokenizer is a global variable | it belongs to the object |
 #
-# Fault 1 is that the argument `tokenizer` is ignored. Faults 2 and 3 are those of the word lists.
+# Fault 1 is that the argument `tokenizer` is ignored. It has no measurement. Faults 2 and 3 are those of the word lists, which were measured above on 1,000 reviews. Faults 4 to 11 are measured below, on 300 of these reviews and with three seeds.
 #
 # The benchmark took 16 training reviews of each class from Rotten Tomatoes, tuned, and asked 300 of the test reviews. It did so with five [seeds](../book/glossary.md#seed), and each seed chose other reviews. First the whole classes:
 
@@ -478,6 +485,7 @@ for name, call in result["calls"].items():
 tuning = result["tuning"]
 SEEDS = ("13", "21", "42", "87", "100")
 assert result["setting"]["shots"] == 16 and result["setting"]["held"] == 300
+assert texts["count"] == 1000
 
 
 def over_seeds(way: str, seeds=SEEDS) -> tuple[float, float]:
@@ -524,7 +532,7 @@ bars({way: over_seeds(way, THREE)[0] for way in ("repaired", *FAULTS)},
 # %% [markdown]
 # Four faults cost accuracy with each of the three seeds. Labels the wrong way round (9) cost most, then steps that are too large (5) and gradients that are never cleared (6). A foreign tokenizer (11) leaves little of what could be learned: the ids mean other words.
 
-The other four (4, 7, 8, 10) show no effect here. Their mean differences are below two points, in both directions, and three seeds and 300 reviews cannot tell such differences from chance. Do not conclude that they are harmless. The second softmax, for example, takes the gradient away just where the model is sure and wrong, which sixteen examples a class seldom show.
+The other four (4, 7, 8, 10) show no effect here. Their mean differences are below two points, in both directions, and three seeds and 300 reviews cannot tell such differences from chance. Do not conclude that they are harmless. The second softmax, for example, takes the gradient away just where the model is sure and wrong.
 #
 # ## A small run of your own
 #
@@ -556,12 +564,12 @@ hard = [fresh.compute_tokens_prob(f"{text} Because it was [MASK].", *LISTS["two 
         for text in HARD]
 for text, share in zip(HARD, hard):
     print(f"{share.item():.2f}  {text}")
-assert hard[0] > 0.5 > hard[1] and hard[3] < 0.5
+assert (hard[0] > 0.5 > hard[1] and hard[3] < 0.5) or not OURS
 
 # %% [markdown]
 # The number is the share of the good words. The first two are the wrong way round: the model sees *good* and *bad* and pays little attention to *not*. For the third, which is blame without a word of blame, it cannot decide. And whoever laughed and cried at a film mostly means praise.
 
-The accuracy on real reviews, about seven in ten, has the same reason. It is the limit of this small model with one prompt and a handful of words, not of the code.
+Such sentences are one kind of error. Whether they explain the accuracy of about seven in ten is another question: [Zero-shot sentiment](zero_shot_sentiment.ipynb) counts, and finds hardly a difference.
 #
 # ## Take-away
 #

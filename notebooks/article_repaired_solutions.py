@@ -253,5 +253,7 @@ check("article-steps", one_pass)
 #   This is useful when you want one step from several small batches, and a fault when you do not know it.
 # - *A step after each example.*
 #   Each step follows the chance of one sentence. A mean over several sentences is steadier.
+# - *A weight with a gradient attached.*
+#   A tensor made with `requires_grad_` keeps this property, and whatever is computed from it joins its graph. `detach()` gives the plain numbers.
 # - *The sum instead of the mean.*
 #   The step then grows with the batch, and a good learning rate for one size is a bad one for another.

@@ -70,7 +70,7 @@ splits = people.load()
 # %% [markdown]
 # ## The smallest function
 #
-# Here is the translation, in four lines. The toy text says "Li Peng and Wu Bangguo arrive in Beijing": two persons side by side, and a place.
+# Here is the translation, in four lines. The toy text says "Li Peng and Wu Bangguo arrive in Beijing": two persons side by side, and a place. PER stands for person, LOC for location (a place), ORG for organisation.
 
 # %%
 def bio(entities: list[tuple[int, int, str]], length: int) -> list[str]:
@@ -118,7 +118,7 @@ print(f"{touching(splits['train']):,} of {total:,}, {touching(splits['train']) /
 #
 # A model decides tag by tag. Nothing stops it from writing `I-PER` behind `O`, although nobody began a person there. Two answers are possible: forbid such sequences, or repair them.
 #
-# To forbid them, we list what may follow what. The next chapters use this table inside a [CRF](../book/glossary.md#crf).
+# To forbid them, we list what may follow what. The chapter [ALBERT NER](albert_ner.ipynb) uses this table inside a [CRF](../book/glossary.md#crf).
 
 # %%
 names = schemes.labels(["PER", "LOC"])
@@ -216,7 +216,7 @@ print(strings["ORG"].most_common(5))
 # %% [markdown]
 # ## Ten oddities
 #
-# Tags made by people have edges. We read the training text and kept what a learner of NER should have seen. The next cell defines a search: it prints how often a pattern of `word/tag` occurs in the training text, and the first place. `j` is the tag of short forms, `n` of common nouns, `nz` of other names.
+# Tags made by people contain mistakes and unclear cases. We read the training text and kept what a learner of NER should have seen. The next cell defines a search: it prints how often a pattern of `word/tag` occurs in the training text, and the first place. `j` is the tag of short forms, `n` of common nouns, `nz` of other names.
 
 # %%
 tagged = [" ".join(f"{w}/{t}" for w, t in zip(row["tokens"], row["pos"])) for row in paper["train"]]
@@ -337,7 +337,7 @@ print("validation:", dict(total))
 # %% [markdown]
 # For this corpus and this vocabulary nothing is lost.
 #
-# **Texts longer than the model** are read in [windows](../book/glossary.md#window) that overlap. A token near the edge of a window has little context, so each token's answer is taken from the window where it is farthest from an edge. Cutting the text off, the default of many programs, would lose all entities behind the cut without a word.
+# **Texts longer than the model** are read in [windows](../book/glossary.md#window) that overlap. A token near the edge of a window has little context, so each token's answer is taken from the window where it is farthest from an edge. Cutting the text off, the default of many programs, would lose all entities behind the cut and give no message.
 
 # %%
 longest = max(splits["train"], key=lambda x: len(x.text))
@@ -388,7 +388,7 @@ bars(drawn, "score")
 # %% [markdown]
 # **Accuracy misleads.** The tagger that finds nothing has an accuracy of 92 %, because 92 % of the characters are outside. The tagger that always forgets the last character has 97 % and almost no name right. The dictionary, the only useful one, has less.
 #
-# **F1 misleads too.** The tagger that says PER to every name finds all names with the right edges. Whoever only wants to hide the names of a text would be content, and F1 is low. The tagger that forgets the last character would do to count sentences with names. F1 gives no part of a point, so ask first which mistakes matter to you. The next section shows what else one number hides.
+# **F1 misleads too.** The tagger that says PER to every name finds all names with the right edges. Whoever only wants to hide the names of a text would be content, and F1 is low. The tagger that forgets the last character is good enough to count sentences with names. F1 gives no part of a point, so ask first which mistakes matter to you. The next section shows what else one number hides.
 
 # %% [markdown]
 # ## A dictionary as baseline
@@ -405,7 +405,7 @@ for sure in (0.0, 0.3, 0.6):
     print(f"sure {sure}: precision {s.precision:.3f}  recall {s.recall:.3f}  F1 {s.f1:.3f}")
 
 # %% [markdown]
-# A third is enough, and the score jumps. Much of what a large model must beat is here already: a list, counted carefully. Now to the parts of this score.
+# Of the three, 0.3 is the best, far better than no limit. Much of what a large model must beat is here already: a list, counted carefully. Now to the parts of this score.
 
 # %%
 best = found[0.3]
@@ -458,7 +458,7 @@ sizes = {split: len(part) for split, part in people.load_line_split(0, lines=Tru
 assert sizes == {split: len(part) for split, part in paper.items()}
 
 # %% [markdown]
-# Same corpus, same method, and the score is higher, for persons most of all. Nothing has improved but the luck of the test part: more of its people had been met in training. A model that learns names by heart gains in the same way.
+# Same corpus, same method, and the score is higher, for persons most of all. Nothing has improved but the luck of the test part: more of its people had been met in training. A model that learns names by heart would gain in the same way.
 #
 # Two things make the comparison less than perfect. The test parts are different sentences, so a part of each difference is chance; that is why there are three seeds. And near-duplicates were removed before any split. Where they stay in, a leak is larger.
 #

@@ -20,7 +20,7 @@
 # After this chapter you will be able to
 #
 # - draw K examples per class so that others get the same ones;
-# - write the loss of prompt tuning, and say which parameters start at random;
+# - write the loss of [prompt tuning](../book/glossary.md#prompt-tuning), and say which parameters start at random;
 # - compare two methods with the same examples and the same number of steps;
 # - say whether a difference is larger than chance, from five [seeds](../book/glossary.md#seed);
 # - choose settings without looking at the test split;
@@ -28,7 +28,7 @@
 #
 # Reading and running take about 35 minutes, the exercises about 30.
 # The notebook itself runs in less than a minute on two CPU cores.
-# You need templates and verbalizers, from the earlier chapters of this part, and the loss of [Masked language modelling](masked_lm.ipynb).
+# You need templates and [verbalizers](../book/glossary.md#verbalizer), from the earlier chapters of this part, and the loss of [Masked language modelling](masked_lm.ipynb).
 
 # %% [markdown]
 # ## A few labelled examples
@@ -56,13 +56,14 @@ from companion import checkpoints
 from companion.corpora import movie_reviews
 from companion.display import read_log, spreads, table
 from companion.exercises import check
-from companion.prompting import PromptClassifier, Template, Verbalizer
-from companion.prompting.fewshot import SEEDS, SIZES, checksum, compare, draw
+from companion.prompting import PromptClassifier, Template, Verbalizer, fewshot
+from companion.prompting.fewshot import SEEDS, SIZES, checksum, draw
 from companion.prompting.heads import HeadClassifier, head_tuning
 from companion.prompting.training import Budget, batch_of
 from companion.prompting.tuning import Examples, tune, wanted
 
 CHECKPOINT = "bert-mini-en"  # or "bert-base-uncased", any masked LM of the Hub, or a folder
+OURS = CHECKPOINT == "bert-mini-en"  # what the text says of the answers is about this one
 reviews = movie_reviews(collection="rotten_tomatoes")
 examples, others = draw(reviews["train"], k=4, seed=13)
 for text, label in zip(examples["text"][:4], examples["label"][:4]):
@@ -71,7 +72,7 @@ for text, label in zip(examples["text"][:4], examples["label"][:4]):
 # %% [markdown]
 # `draw` gives K examples of each class to learn from, and K others of each class for [validation](../book/glossary.md#validation-set).
 #
-# The examples are not drawn with a random generator. Each one gets a key, a hash of the seed and of its id. The examples with the smallest keys are taken.
+# The examples are not drawn with a random generator. Each one gets a key, a [hash](../book/glossary.md#hash) of the seed and of its id: a long number computed from them that looks random. The examples with the smallest keys are taken.
 # So the draw is the same on every machine, and in whatever order the data comes. A checksum, a short code computed from the drawn ids, shows it. The checksums of all draws stand in a test of this course.
 
 # %%
@@ -89,7 +90,7 @@ assert checksum([again]) == checksum([examples])
 # %% [markdown]
 # ## Two ways to use them
 #
-# *Head fine-tuning* is the usual way (Devlin et al., 2019). Take off the masked-LM head. Let one vector $h$ stand for the text: the state of `[CLS]`, or the mean over the tokens. A new linear layer $W$ turns it into one score for each class:
+# *Head [fine-tuning](../book/glossary.md#fine-tuning)* is the usual way (Devlin et al., 2019). Take off the [masked-LM](../book/glossary.md#masked-language-modelling) head. Let one vector $h$ stand for the text: the state of `[CLS]`, or the mean over the tokens. A new linear layer $W$ turns it into one score for each class, and the [softmax](../book/glossary.md#softmax) makes probabilities of the scores:
 #
 # $$p(y \mid x) = \mathrm{softmax}(W h)_y$$
 #
@@ -126,11 +127,12 @@ print(f"parameters that come from pretraining: {old:,}")
 # %%
 def by_hand(text: str, label: int) -> float:
     """The loss of one text, from all logits at the mask."""
-    ids = tokenizer(prompt.template.fill(text), return_tensors="pt")["input_ids"]
+    filled = prompt.template.fill(text, mask=tokenizer.mask_token)
+    ids = tokenizer(filled, return_tensors="pt")["input_ids"]
     with torch.inference_mode():
         logits = model(input_ids=ids).logits[0, ids[0] == tokenizer.mask_token_id][0]
-    words = [tokenizer.convert_tokens_to_ids(side) for side in (BAD, GOOD)]
-    scores = torch.stack([logits[side].mean() for side in words])
+    words = torch.tensor(prompt.verbalizer.tokens(tokenizer))[:, 0]  # BAD, then GOOD
+    scores = torch.stack([side.mean() for side in logits[words].split([len(BAD), len(GOOD)])])
     return cross_entropy(scores, torch.tensor(label)).item()
 
 
@@ -143,7 +145,7 @@ assert abs(by_hand(text, label) - ours) < 1e-3
 # %% [markdown]
 # ## Toy step: where does each method start?
 #
-# Before the first step, the prompt already classifies: this is the zero-shot classifier. Here it is not calibrated, so it is weaker than it could be. The new head knows nothing, so each of the two classes has a probability near one half, and the loss is near $\ln 2$.
+# Before the first step, the prompt already classifies: this is the zero-shot classifier. Here it is not [calibrated](../book/glossary.md#calibration), so it is weaker than it could be. The new head knows nothing, so each of the two classes has a probability near one half, and the loss is near $\ln 2$.
 
 # %%
 judges = reviews["validation"].select(range(200))
@@ -155,12 +157,13 @@ for name, classifier in {"prompt": prompt, "head": head}.items():
     right[name] = (scores.argmax(1) == torch.tensor(labels)).float().mean().item()
     print(f"{name:6}  loss {loss[name]:.1f}, accuracy {right[name]:.1f}")
 print(f"ln 2 = {math.log(2):.1f}")
-assert abs(loss["head"] - math.log(2)) < 0.1 and right["prompt"] > right["head"]
+assert abs(loss["head"] - math.log(2)) < 0.1 or not OURS
+assert right["prompt"] > right["head"] or not OURS
 
 # %% [markdown]
 # ## One draw, live
 #
-# A fair comparison changes one thing at a time. Both methods get the same examples, the same batches in the same order, the same optimiser and the same number of [steps](../book/glossary.md#step). This is their *budget*. Only the [learning rate](../book/glossary.md#learning-rate) is chosen for each method by itself, because a new layer needs a larger one.
+# A fair comparison changes one thing at a time. Both methods get the same examples, the same batches in the same order, the same [optimiser](../book/glossary.md#optimiser) (the rule that turns gradients into steps) and the same number of [steps](../book/glossary.md#step). This is their *budget*. Only the [learning rate](../book/glossary.md#learning-rate) is chosen for each method by itself, because a new layer needs a larger one.
 #
 # With K = 8 there are 16 examples. A batch has 8. All examples are used once before any is used again.
 
@@ -187,10 +190,11 @@ for name in tuned:
 print("the loss of both has fallen:", all(mean(one[-5:]) < mean(one[:5])
                                           for one in losses.values()))
 print("the prompt is ahead:        ", accuracy["prompt"] > accuracy["head"])
-assert accuracy["prompt"] > accuracy["head"]
+assert accuracy["prompt"] > accuracy["head"] or not OURS
+assert mean(losses["head"][-5:]) < 0.1 < mean(losses["prompt"][-5:]) or not OURS
 
 # %% [markdown]
-# Both methods fit their 16 examples. On other reviews the tuned prompt is better. The other reviews come from the validation split: while you try things, the test split stays closed.
+# The loss of both falls; only the head learns its 16 examples almost by heart. On other reviews the tuned prompt is better. The other reviews come from the validation split: while you try things, the test split stays closed.
 #
 # But this was one draw. How much of it was luck?
 
@@ -221,7 +225,8 @@ def accuracies(task: str, method: str, k: int) -> list[float]:
     return [results[task, method, k][seed] for seed in SEEDS]
 
 # %%
-done = [(task, k) for task in ("rotten_tomatoes", "imdb") for k in SIZES if full(task, k)]
+done = [(task, k) for task in ("rotten_tomatoes", "imdb") for k in SIZES]
+assert all(full(task, k) for task, k in done)
 task, k = done[0]
 rows = [[METHODS[m], *(f"{a:.3f}" for a in (*row, mean(row), stdev(row)))]
         for m in ("prompt", "head") for row in [accuracies(task, m, k)]]
@@ -229,7 +234,7 @@ print(f"{task}, K = {k}")
 print(table(["seed", *map(str, SEEDS), "mean", "deviation"], rows))
 
 # %% [markdown]
-# The same method with the same number of examples, and yet the accuracy changes from draw to draw. With one seed you could have reported the best number, or the worst, in good faith.
+# The same method with the same number of examples, and yet the accuracy changes from draw to draw. With one seed you could have reported the best number, or the worst, without meaning to deceive.
 #
 # Three numbers describe this.
 #
@@ -242,7 +247,7 @@ print(table(["seed", *map(str, SEEDS), "mean", "deviation"], rows))
 # Both methods had the same five draws. So a fourth number helps: in how many of the five is the first method ahead?
 
 # %%
-found = {(task, k): compare(accuracies(task, "prompt", k), accuracies(task, "head", k))
+found = {(task, k): fewshot.compare(accuracies(task, "prompt", k), accuracies(task, "head", k))
          for task, k in done}
 print(table(["task", "K", "prompt - head", "joint spread", "ahead in"],
             [[task, k, f"{one['difference']:.3f}", f"{one['joint']:.3f}", f"{one['wins']} of 5"]
@@ -255,37 +260,36 @@ for name, sign in (("ahead", 1), ("behind", -1)):
     print(f"prompt tuning is {name} by more than the joint spread:", ", ".join(rows) or "nowhere")
 
 # %% [markdown]
-# These lines are the result. In every other row of the table, five draws cannot tell the two methods apart. That is a result as well, and belongs in a report.
+# These lines are the result. In every other row of the table, one draw of your own may well show the opposite. Whether one method is better on average is another question. Such a row is a result as well, and belongs in a report.
 
 # %% [markdown]
 # ## More examples
 #
-# The next figure shows the means, with bars of one standard deviation. The linear probe is logistic regression on the mean vectors of the untouched model. The dashed line is zero-shot: the same prompt, with a calibration that reads no label.
+# The next figure shows the means, with bars of one standard deviation. The [linear probe](../book/glossary.md#linear-probe) is [logistic regression](../book/glossary.md#logistic-regression) on the mean vectors of the untouched model. The dashed line is zero-shot: the same prompt, with a calibration that reads no label.
 
 # %%
 zero = {line["task"]: line for line in lines if line["method"] == "zero-shot"}
-panels = {task: {METHODS[m]: {k: list(results[task, m, k].values()) for k in SIZES
-                              if len(results[task, m, k]) == 5} for m in METHODS}
+panels = {task: {METHODS[m]: {k: accuracies(task, m, k) for k in SIZES} for m in METHODS}
           for task in zero}
 levels = {task: (zero[task]["calibrated"], "zero-shot") for task in panels}
 for task, curves in panels.items():
     print(f"{task}: zero-shot {zero[task]['accuracy']:.2f}, calibrated {levels[task][0]:.2f}")
-    rows = [[name, *(f"{mean(points[k]):.2f} ± {stdev(points[k]):.2f}" if k in points else "-"
-                     for k in SIZES)] for name, points in curves.items()]
+    rows = [[name, *(f"{mean(points[k]):.2f} ± {stdev(points[k]):.2f}" for k in SIZES)]
+            for name, points in curves.items()]
     print(table(["K", *map(str, SIZES)], rows), "\n")
-best = max(mean(points) for points in panels["rotten_tomatoes"]["prompt tuning"].values())
-assert abs(best - zero["rotten_tomatoes"]["calibrated"]) < 0.01
+    best = max(mean(points) for points in curves["prompt tuning"].values())
+    assert abs(best - zero[task]["calibrated"]) < 0.01
+    gaps = [found[task, k]["difference"] for k in SIZES]
+    assert gaps[:4] == sorted(gaps[:4], reverse=True) and gaps[4] > gaps[3]
 spreads(panels, "K", "accuracy", levels)
 
 # %% [markdown]
 # Three things are worth a look.
 #
 # - Is a method above the dashed line? If not, its labels have done harm: the model without any label was better.
-#   On Rotten Tomatoes prompt tuning only comes up to the line: its labels were not needed for it.
+#   In both collections prompt tuning only comes up to the line: its labels were not needed for it.
 # - How long are the bars at small K, and how long at large K? Few examples mean much luck.
-# - Do the lines come together? With enough labels it matters less where a method starts.
-#
-# A dash in the table is a cell that was not run with all five seeds. `benchmarks/fewshot.py` adds it when it is started again.
+# - Do the lines of prompt and head come together? From K = 4 to K = 32 they do, in both collections. At K = 64 the distance is larger again.
 
 # %% [markdown]
 # ## Other reviews
@@ -293,19 +297,24 @@ spreads(panels, "K", "accuracy", levels)
 # A sentence from Rotten Tomatoes and the end of an IMDB review are both opinions on films, in two styles. Does it help to have learned from the one when you are tested on the other? This is [transfer](../book/glossary.md#transfer-learning). The models that were tuned with the largest K were tested on both.
 
 # %%
-rows = []
-for task in zero:
-    for m in METHODS:
+rows, there, elsewhere = [], {}, {}
+for m in METHODS:
+    for task in zero:
         both = [(line["accuracy"], line["transfer"]) for line in lines
                 if (line["task"], line["method"], line["k"]) == (task, m, 64)]
-        if len(both) == 5:
-            own, other = zip(*both)
-            rows.append([METHODS[m], task, f"{mean(own):.2f} ± {stdev(own):.2f}",
-                         f"{mean(other):.2f} ± {stdev(other):.2f}"])
+        assert len(both) == 5
+        own, other = zip(*both)
+        there[m, task], elsewhere[m, task] = mean(own), mean(other)
+        rows.append([METHODS[m], task, f"{mean(own):.2f} ± {stdev(own):.2f}",
+                     f"{mean(other):.2f} ± {stdev(other):.2f}"])
 print(table(["method, K = 64", "learned from", "tested there", "on the other"], rows))
+for m in METHODS:
+    lost = [there[m, a] - elsewhere[m, b] for a, b in zip(zero, reversed(zero))]
+    print(f"{METHODS[m]:16} lost on", ", ".join(f"{a} {x:+.3f}" for a, x in zip(zero, lost)))
+    assert m != "prompt" or max(map(abs, lost)) < 0.01
 
 # %% [markdown]
-# Compare the last column with the same method in the other collection, one table above. The difference is what is lost by learning from reviews of another style.
+# Compare the last column with the same method in the other collection: the column *tested there*, one row up or down. The lines below the table show the difference. This is what is lost by learning from reviews of another style. The tuned prompt loses hardly anything.
 
 # %% [markdown]
 # ## Train less
@@ -318,7 +327,9 @@ print(table(["method, K = 64", "learned from", "tested there", "on the other"], 
 # %%
 # NBVAL_IGNORE_OUTPUT
 less = {"all": tuned["prompt"]}
-for part, rate in (("head", 1e-3), ("prompt", 1e-2)):
+rates = {line["method"]: line["setting"]["rate"] for line in lines
+         if line["seed"] in SEEDS and "setting" in line}  # those that the benchmark chose
+for part, rate in (("head", rates["lm head"]), ("prompt", rates["soft prompt"])):
     less[part], _ = tune(prompt, texts, labels, Budget(steps=30, size=8, rate=rate, seed=13), part)
 for part, one in less.items():
     found_right = one.evaluate(judges["text"][:], judges["label"][:])["accuracy"]
@@ -345,9 +356,13 @@ rows = [[name, *(f"{mean(values):.3f} ± {stdev(values):.3f}" if len(values) == 
                         ("soft prompt", "soft prompt"))]
 print(table(["trained", "K = 8", "K = 32"], rows))
 print(f"zero-shot, calibrated: {zero['rotten_tomatoes']['calibrated']:.3f}")
+for m in ("lm head", "soft prompt"):
+    tried_rates = {line["setting"]["rate"] for line in lines
+                   if line["method"] == m and line["seed"] == CHOOSING}
+    assert len(tried_rates) == 3 and rates[m] == min(tried_rates)
 
 # %% [markdown]
-# Look at the spread as well as at the mean. Fewer trained parameters can learn less, and can also forget less. (The rate of the soft prompt is the smallest of the three that were tried, so a smaller one might do better.)
+# Look at the spread as well as at the mean. Fewer trained parameters can learn less, and can also forget less. (The rates of the masked-LM head and of the soft prompt are the smallest of the three that were tried for each, so smaller ones might do better.)
 
 # %% [markdown]
 # ## A Chinese task, from a weak start
@@ -384,23 +399,22 @@ by_seed = defaultdict(dict)
 for line in shop:
     if line["seed"] in SEEDS:
         by_seed[line["method"], line["k"]][line["seed"]] = line["accuracy"]
-curves = {METHODS[m]: {k: [by_seed[m, k][seed] for seed in SEEDS] for k in SIZES
-                       if len(by_seed[m, k]) == 5} for m in METHODS}
+curves = {METHODS[m]: {k: [by_seed[m, k][seed] for seed in SEEDS] for k in SIZES}
+          for m in METHODS}
 print(f"{start['count']} test reviews; zero-shot {start['accuracy']:.2f}, "
       f"calibrated {start['calibrated']:.2f}")
 print(table(["K", *map(str, SIZES)], [
-    [name, *(f"{mean(points[k]):.2f} ± {stdev(points[k]):.2f}" if k in points else "-"
-             for k in SIZES)] for name, points in curves.items()]))
+    [name, *(f"{mean(points[k]):.2f} ± {stdev(points[k]):.2f}" for k in SIZES)]
+    for name, points in curves.items()]))
 spreads({"shopping_reviews": curves}, "K", "accuracy",
         {"shopping_reviews": (start["calibrated"], "zero-shot")})
 
 # %%
-against = {k: compare(curves["prompt tuning"][k], curves["head fine-tuning"][k])
-           for k in SIZES if k in curves["prompt tuning"] and k in curves["head fine-tuning"]}
+against = {k: fewshot.compare(curves["prompt tuning"][k], curves["head fine-tuning"][k])
+           for k in SIZES}
 print(table(["K", "prompt - head", "joint spread", "ahead in"],
             [[k, f"{one['difference']:.3f}", f"{one['joint']:.3f}", f"{one['wins']} of 5"]
              for k, one in against.items()]))
-assert set(against) == set(SIZES)
 assert all(abs(one["difference"]) < one["joint"] for one in against.values())
 probe = [mean(curves["linear probe"][k]) for k in SIZES]
 for name, most in (("prompt tuning", 0.05), ("head fine-tuning", 0.09), ("linear probe", 0.12)):
@@ -408,9 +422,13 @@ for name, most in (("prompt tuning", 0.05), ("head fine-tuning", 0.09), ("linear
 assert all(against[k]["difference"] < 0 for k in (16, 32, 64))
 assert probe == sorted(probe) and probe[-1] > max(mean(curves["prompt tuning"][64]),
                                                   mean(curves["head fine-tuning"][64])) + 0.03
+rates = {m: sorted({x["setting"]["rate"] for x in shop if x["method"] == m and "setting" in x})
+         for m in ("prompt", "head")}
+used = {x["method"]: x["setting"]["rate"] for x in shop if x["seed"] == SEEDS[0] and "setting" in x}
+assert all(rates[m][0] < used[m] < rates[m][-1] for m in rates)
 
 # %% [markdown]
-# This is a negative result. For every K, the difference between prompt and head is smaller than the joint spread. The prompt stays near one half, the [chance level](../book/glossary.md#chance-level), however many examples it gets. From K = 16 on the head is a little ahead on average, and it is never far from one half. For both methods the best rate was the largest that was tried, so a larger one might do better.
+# This is a negative result. For every K, the difference between prompt and head is smaller than the joint spread. The prompt stays near one half, the [chance level](../book/glossary.md#chance-level), however many examples it gets. From K = 16 on the head is a little ahead on average, and it is never far from one half. For both methods, settings were chosen on three draws, and larger and smaller rates than the chosen one were worse.
 #
 # In the English tasks, prompt tuning was ahead where it kept what the model could do before. Here the model can do little before: its zero-shot prompt is close to chance, calibrated or not. A prompt is an advantage only if the model has learned to use it.
 #
@@ -463,7 +481,7 @@ assert four["prompt", 1e-5]["accuracy"] - four["head", 1e-4]["accuracy"] > 0.1
 # - *The choice needed labels.* 300 labelled reviews served to choose the settings, many more than the method then learns from. Perez et al. (2021) call few-shot learning *true* only without them. Both methods had the same help, so the comparison is fair, but the level of both is too good.
 # - *One model.* This one has read film reviews, and the body comes from an encoder that was trained for sentence vectors. A model that never read reviews begins lower.
 # - *One template and one list of words*, both chosen before. Logan et al. (2022) found that prompts matter less once all weights are trained.
-# - *A test split of some hundred reviews.* An accuracy on 843 reviews has a standard error of its own, besides that of the draws:
+# - *A test split of some hundred reviews.* An accuracy on 843 reviews has a [standard error](../book/glossary.md#standard-error) of its own, besides that of the draws. This is the standard deviation that it would have over many test splits of the same size:
 
 # %%
 error = math.sqrt(0.75 * 0.25 / 843)

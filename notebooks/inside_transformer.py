@@ -158,7 +158,7 @@ assert torch.allclose(collected[1], value.mean(0))
 #
 # A score is a sum of $d$ products. If the entries of queries and keys are independent, with mean 0 and variance 1, each product has variance 1, and the sum has variance $d$. So its standard deviation is $\sqrt{d}$: wider vectors give larger scores.
 #
-# What do large scores do to the softmax? It then gives nearly all the weight to one key. The *entropy* of the weights, $-\sum_i w_i \ln w_i$, measures this: it is $\ln n$ when all $n$ weights are equal, and 0 when one has everything.
+# What do large scores do to the softmax? It then gives nearly all the weight to one key. The *entropy* of the weights, $-\sum_i w_i \ln w_i$, measures this, in [nats](../book/glossary.md#nat): it is $\ln n$ when all $n$ weights are equal, and 0 when one has everything.
 #
 # There is a second effect. The [gradient](../book/glossary.md#gradient) that reaches a score contains the factor $w_i(1 - w_i)$. It is near 0 when every weight is near 0 or 1. Then training cannot move the scores (Vaswani et al., 2017, section 3.2.1). The next cell measures all three for random vectors, with 16 keys for each query.
 
@@ -278,7 +278,7 @@ assert (ours - library).abs().max() < 1e-5
 # - $W_o$ mixes the results of the heads.
 # - $x + \ldots$ is a [residual connection](../book/glossary.md#residual-connection). The layer adds something to $x$ and does not replace it. So the gradient has a direct way from the last layer to the first.
 # - LN is [layer normalisation](../book/glossary.md#layer-normalisation). It brings each vector to mean 0 and variance 1, then applies a learned scale and shift. So the sizes of the numbers stay under control.
-# - The [feed-forward](../book/glossary.md#feed-forward-network) part $W_2\,\mathrm{gelu}(W_1 u)$ works on each token alone. In BERT it is four times as wide inside. The function gelu is a smooth form of $\max(0, z)$. Biases are left out in the formula.
+# - The [feed-forward](../book/glossary.md#feed-forward-network) part $W_2\,\mathrm{gelu}(W_1 u)$ works on each token alone. In BERT it is four times as wide inside. The function gelu is a smooth form of $\max(0, z)$. Vaswani et al. took $\max(0, z)$ itself; BERT takes gelu (Devlin et al., 2019, appendix A.2). Biases are left out in the formula.
 
 # %%
 def normalise(states, norm):
@@ -305,14 +305,16 @@ print(f"{number + 1} layers; largest difference in any of them below 1e-5: {wors
 assert worst < 1e-5
 
 # %% [markdown]
-# That is the whole body of BERT. Every layer is the same few lines with other numbers in its matrices. A head that guesses tokens comes on top, and the next chapter trains it.
+# These are all layers of BERT. Every layer is the same few lines with other numbers in its matrices. A head that guesses tokens comes on top, and the next chapter trains it.
 
 # %% [markdown]
 # ## What attention cannot see: the order
 #
 # The result of attention is a sum over tokens, and a sum does not depend on the order of its terms. So exchange the tokens in any way: each token gets the same result as before, only at its new place. A layer built from attention and a part that works on each token alone has the same property.
 #
-# This matters. The next two sentences have the same tokens and opposite meanings. The function `read` runs the model with or without its position vectors.
+# This matters. The next two sentences have the same tokens and opposite meanings. Does the model notice?
+#
+# Before the first layer of BERT stands the *embedding step*. It adds three vectors for each token: that of the token, that of its position, and that of its [segment](../book/glossary.md#segment-ids). Then it normalises the sum. With this step and the layers, the body of BERT is complete. The function `read` runs it with or without the position vectors.
 
 # %%
 def read(ids, positions=True):
@@ -508,7 +510,7 @@ assert (longest, LENGTH, LONGER) == (512, 16, 32)
 # - Sinusoidal positions fail, too. How fast depends on the model: look at the two widths. That a formula gives a vector does not mean that the layer has learned what to do with it.
 # - With random starts both work in the whole row, apart from single positions.
 #
-# So the limit is not in the formula. It is in what training showed. This is why a model card states a longest length. And `bert-mini-en` cannot read a longer text at all, as the last line shows: its table of positions ends there. Later models use other ways to bring in positions. All of them have to answer this question.
+# So the limit is not in the formula. It is in what training showed. This is why a model card states a longest length. And `bert-mini-en` cannot read a longer text at all, as the last line shows: its table of positions ends there. Later models use other ways to bring in positions. T5 adds to each score a learned number that depends on the *distance* of the two tokens (Raffel et al., 2020, section 2.1). [Rotary positions](../book/glossary.md#rotary-positions) turn queries and keys by an angle that grows with the position, so that a score depends on the distance, too (Su et al., 2021, RoFormer). The course's own `bert-scratch-en` has them. All of these ways have to answer the same question.
 
 # %% [markdown]
 # ## Attention maps of one sentence
@@ -718,12 +720,12 @@ assert weights.shape == (target, source) and collected.shape == (target, 8)
 # | family | objective | chapter of part I |
 # | --- | --- | --- |
 # | encoder | guess hidden tokens | [Masked language modelling](masked_lm.ipynb) |
-# | encoder | do two sentences belong together | Sentence pairs |
-# | encoder | vectors for whole sentences | Contrastive learning |
-# | decoder | name the next token | Causal language models |
-# | encoder-decoder | write what is missing | Sequence to sequence |
+# | encoder | do two sentences belong together | [Sentence pairs](sentence_pairs.ipynb) |
+# | encoder | vectors for whole sentences | [Contrastive learning](contrastive_learning.ipynb) |
+# | decoder | name the next token | [Causal language modelling](causal_lm.ipynb) |
+# | encoder-decoder | write what is missing | [Sequence to sequence](sequence_to_sequence.ipynb) |
 #
-# The last chapter of the part trains them on one budget and compares them.
+# The last chapter of the part, [Three families, one budget](three_families.ipynb), trains them and compares them.
 
 # %% [markdown]
 # ## Take-away

@@ -62,6 +62,7 @@ from companion.objectives import masked
 from companion.tokenization import pack, train_wordpiece
 
 CHECKPOINT = "bert-mini-en"  # or "bert-base-uncased", any masked LM of the Hub, or a folder
+OURS = CHECKPOINT == "bert-mini-en"  # what the text says of the answers is about this one
 folder = checkpoints.folder(CHECKPOINT) if CHECKPOINT in checkpoints.COURSE else None
 for file in sorted(folder.iterdir()) if folder else []:
     print(f"{file.stat().st_size / 1e6:8.2f} MB  {file.name}")
@@ -111,7 +112,7 @@ show("John went to Paris to visit the University. John is a type of [MASK].")
 # %% [markdown]
 # These are the five most probable tokens for each gap and their probabilities, as they come.
 # The sentences are those of the articles that this course grew from, with their own English.
-# Read the answers with care: some are good, some only have the right grammar.
+# Read the answers with care: some are good, some only have the right grammar. One is plainly wrong: after the praise of the second sentence, the most probable word is *awful*.
 #
 # ## Choose, save, publish
 #
@@ -176,7 +177,7 @@ print(tokenizer.convert_ids_to_tokens(guess.indices.tolist()))
 #
 # $$\ell = -\ln p(x_i \mid x_{\text{masked}})$$
 #
-# It is 0 when the model is certain and right. This is the [cross-entropy](../book/glossary.md#cross-entropy). By hand and by Hugging Face it is the same number.
+# It is 0 when the model is certain and right. This is the [cross-entropy](../book/glossary.md#cross-entropy). With the natural logarithm, as here, its unit is the [nat](../book/glossary.md#nat). By hand and by Hugging Face it is the same number.
 
 # %%
 by_hand = -logits[0, position].log_softmax(-1)[ids[0, position]].item()
@@ -202,7 +203,7 @@ assert abs(by_hand - by_library) < 1e-4
 
 # %%
 row = np.array([tokenizer(sentence)["input_ids"]])
-collator = masked.MaskedLM(tokenizer, share=0.4, seed=3)  # 40 %: so that a short row shows it
+collator = masked.MaskedLM(tokenizer, share=0.4, seed=6)  # 40 %: so that a short row shows it
 batch = collator(row, number=0)
 print(table(
     ["position", "original", "input", "label"],
@@ -210,8 +211,13 @@ print(table(
      for i, (a, b, c) in enumerate(zip(row[0].tolist(), batch["input_ids"][0].tolist(),
                                        batch["labels"][0].tolist()))],
 ))
+changed = (batch["input_ids"][0] != torch.tensor(row[0])).nonzero().flatten().tolist()
+asked = (batch["labels"][0] != masked.IGNORE).nonzero().flatten().tolist()
+assert (changed, asked) == ([6, 8, 9], [5, 6, 8, 9]) or not OURS
 
 # %% [markdown]
+# Four positions were chosen. Positions 6 and 8 became `[MASK]`. Position 9 got a random token. Position 5 kept its comma, and the model must predict it all the same: it has a label.
+#
 # A short row cannot show shares. A few thousand rows of reviews can. First the reviews become *packed* rows: texts one after another, cut to equal length, without [padding](../book/glossary.md#padding) (see [packing](../book/glossary.md#packing)).
 # The rows hold Rotten Tomatoes sentences from the training split. The [data page](data_card.ipynb) says what they are.
 
@@ -291,10 +297,10 @@ assert abs(start / math.log(len(small)) - 1) < 0.02
 # %% [markdown]
 # ## Training one, live
 #
-# Now you train this small model. The loop is short: mask a batch, compute the loss, follow the gradient.
+# Now you train this small model. The loop is short: mask a batch, compute the loss, follow the [gradient](../book/glossary.md#gradient).
 # The number of the step is the number of the batch, so every step has new masks.
 #
-# Two yardsticks come first. $\ln V$ is the loss of knowing nothing. The second is the loss of a model that knows how frequent every token is, and does not look at the context. It is called the *unigram* loss.
+# Two yardsticks come first. $\ln V$ is the loss of knowing nothing. The second is the loss of a model that knows how frequent every token is, and does not look at the context. It is called the *unigram* loss. Both are compared with the loss on [held-out](../book/glossary.md#held-out) text: here the validation split.
 
 # %%
 counts = np.bincount(rows.ravel(), minlength=len(small))[5:] + 1.0  # [5:]: no special tokens
@@ -324,9 +330,9 @@ print(f"first step {history[0]:.1f}, held-out at the end {after['loss']:.1f}, "
 assert after["loss"] < unigram + 0.5
 
 # %% [markdown]
-# In this time the model has learned which tokens are frequent, and hardly more. This place has a name: the *unigram plateau*. Almost every masked language model stays on it for a while. It leaves it when attention begins to carry what the neighbours say, and for that it needs many more steps.
+# In this time the model has learned which tokens are frequent, and hardly more. This place has a name: the [unigram plateau](../book/glossary.md#unigram-plateau). Almost every masked language model stays on it for a while. It leaves it when attention begins to carry what the neighbours say, and for that it needs many more steps.
 #
-# The checkpoint `bert-mini-en` did take more steps. It did not start from nothing either: its layers come from MiniLM, a small [encoder](../book/glossary.md#encoder) that was made by [distillation](../book/glossary.md#distillation). Only its masked-LM head was new. It was trained in two parts: on film reviews and some Wikipedia, then on film reviews alone, with a second warm-up. The logs are part of the checkpoint, so the curve can be drawn here.
+# The checkpoint `bert-mini-en` did take more steps. It did not start from nothing either: its layers come from all-MiniLM-L6-v2, a small [encoder](../book/glossary.md#encoder). MiniLM was made by [distillation](../book/glossary.md#distillation) (Wang et al., 2020). Others then trained it on pairs of sentences, by [contrastive learning](../book/glossary.md#contrastive-learning). This course cut its vocabulary to 16,000 entries and gave it a new masked-LM head. Then all of it was trained in two parts: on film reviews and some Wikipedia, then on film reviews alone, with a second [warm-up](../book/glossary.md#warm-up). The logs are part of the checkpoint, so the curve can be drawn here.
 
 # %%
 first, second = (read_log(checkpoints.folder("bert-mini-en") / name, event="validation")
@@ -341,10 +347,19 @@ print(table(["step", "held-out loss", "top-1"],
 curves({"live, 20 % masked": (range(1, STEPS + 1, 20), recent),
         "bert-mini-en, held-out": ([max(1, s) for s in steps], losses)},
        x="step", y="loss (nats)", level=(unigram, "unigram (live)"), logx=True)
+print(f"ln 16,000 = {math.log(16_000):.2f}")
+assert len(tokenizer) == 16_000 or not OURS
+assert losses[0] < math.log(16_000) - 2 and losses[steps.index(2910)] > first[-1]["loss"] + 0.1
 
 # %% [markdown]
 # The two curves do not have the same vocabulary or the same rows, so compare their shapes, not their heights.
-# The last row of the table is what this checkpoint reaches: its loss, and the share of masked tokens that it guesses right at the first try.
+# The last row of the table is what this checkpoint reaches: its loss, and the share of masked tokens that it guesses right at the first try. The second is called *top-1*.
+#
+# Three things may surprise you.
+#
+# - The table starts below $\ln 16{,}000 = 9.68$. The bias of the new output layer began at the logarithms of the token frequencies, so these were known before the first step.
+# - At step 2910 the loss is higher than before. There the second part has just begun, with a high [learning rate](../book/glossary.md#learning-rate).
+# - One token in five is asked for, here and in the recipe of `bert-mini-en`. BERT asks for fewer (15 %; Devlin et al., 2019). With a larger share a step asks more questions, and each has less context. We did not measure which share is best.
 
 # %% [markdown]
 # ## The same training with `Trainer`
@@ -529,7 +544,7 @@ level = np.median(scores)
 print("with the median as border:", int(((scores > level) == praise).sum()), "of", len(scores))
 
 # %% [markdown]
-# The model tells praise from blame without a single label. But these sentences are short, and each says one thing. Part II asks the same of real reviews.
+# The model tells praise from blame without a label of this task. But these sentences are short, and each says one thing. Part II asks the same of real reviews.
 #
 # A model may prefer some words before it has read anything. This preference is called its [prior](../book/glossary.md#prior). When you know that half of the sentences are positive, you can move the border to the median score, so that the prior no longer decides. This is a simple form of [calibration](../book/glossary.md#calibration), and it reads no label either. Here it helps nothing, as the second count shows.
 #
@@ -556,10 +571,10 @@ def shared(a: str, b: str) -> int:
 negated = shared("A robin is a [MASK].", "A robin is not a [MASK].")
 sums = shared("Two plus two is [MASK].", "Two plus three is [MASK].")
 print(f"with and without 'not': {negated} of 4\ntwo sums:               {sums} of 4")
-assert min(negated, sums) >= 3
+assert min(negated, sums) >= 3 or not OURS
 
 # %% [markdown]
-# With and without *not*, the answers are nearly the same words. The two sums also get nearly the same answers. The model answers from the look of a sentence, not from its meaning. This was found for much larger models, too (Ettinger, 2020).
+# With and without *not*, the answers are nearly the same words. The two sums also get nearly the same answers. In these sentences a small word such as *not*, or another number, hardly changes the answers. This was found for much larger models, too (Ettinger, 2020).
 #
 # The capital of France comes first in its list, but the name of the country stands right behind it. For Japan the model names the country itself. One right answer is no proof that a fact is known: always ask for more than one.
 #

@@ -57,6 +57,7 @@ from companion.filling import fill
 from companion.prompting import PromptClassifier, Template, Verbalizer, calibration
 
 CHECKPOINT = "bert-mini-en"  # or "roberta-base", any masked LM of the Hub, or a folder
+OURS = CHECKPOINT == "bert-mini-en"  # what the text says of the answers is about this one
 model, tokenizer = checkpoints.load(CHECKPOINT)
 text = "I really like the film a lot."
 prompt_template = "Because it was [MASK]."
@@ -84,26 +85,26 @@ verbalizer = {"great": "pos", "good": "pos", "amazing": "pos", "fun": "pos",
               "awful": "neg", "bad": "neg", "terrible": "neg", "boring": "neg"}
 
 for sentence, found in answers.items():
-    first = verbalizer[found[0][0]]
+    first = verbalizer.get(found[0][0], "no label")
     share = {"pos": 0.0, "neg": 0.0}
     for word, p in found:
         if word in verbalizer:
             share[verbalizer[word]] += p
-    total = sum(share.values())
+    total = sum(share.values()) or 1.0  # another model may have no label word among the ten
     print(f"first answer {first}   top ten: pos {share['pos'] / total:.2f}, "
           f"neg {share['neg'] / total:.2f}   {sentence}")
 
 # %% [markdown]
-# The share of the top ten says more than the first answer: it shows how sure the model is. For the first text the two labels are much closer than for the second one.
+# The share of the top ten says more than the first answer: it shows how the probability is divided between the two sides. For the first text the two labels are much closer than for the second one.
 # It is still on the wrong side for the first text. Keep this in mind: the next sections explain why, and what can be done.
 #
-# The top ten has a flaw, too. Whether a label word is among the first ten depends on all other words of the vocabulary. So from now on all label words count, wherever they stand.
+# The top ten has a flaw, too. Whether a label word is among the first ten depends on all other words of the [vocabulary](../book/glossary.md#vocabulary). So from now on all label words count, wherever they stand.
 #
 # **The rule.** Let $T(x)$ be the text $x$ in the template, $V_y$ the label words of the label $y$, and $p(w \mid T(x))$ the probability of the word $w$ at the mask. Then
 #
 # $$P(y \mid x) = \frac{\sum_{w \in V_y} p(w \mid T(x))}{\sum_{y'} \sum_{w \in V_{y'}} p(w \mid T(x))}.$$
 #
-# This is the idea of pattern-exploiting training, before any training: Schick and Schütze (2021), in the [references](../book/references.md).
+# This is the idea of [pattern-exploiting training](../book/glossary.md#pattern-exploiting-training), before any training: Schick and Schütze (2021), in the [references](../book/references.md).
 #
 # ## Three parts: template, verbalizer, classifier
 #
@@ -140,7 +141,7 @@ for sentence, p in zip((text, other), classifier.predict_proba([text, other])):
 attempts = {
     "no mask": lambda: Template("{text} It was good."),
     "empty text": lambda: classifier.predict([""]),
-    "a mask in the text": lambda: classifier.predict(["It was [MASK]."]),
+    "a mask in the text": lambda: classifier.predict([f"It was {tokenizer.mask_token}."]),
     "a word twice": lambda: Verbalizer({"pos": ["good"], "neg": ["bad", "good"]}),
     "misspelt word": lambda: Verbalizer({"pos": ["amazin"], "neg": ["bad"]}).tokens(tokenizer),
 }
@@ -168,13 +169,13 @@ assert torch.allclose(few - few[0], whole - whole[0], atol=1e-4)
 
 # %% [markdown]
 # The classifier runs the last matrix with the rows of the label words only. Its scores are [logits](../book/glossary.md#logits), the others are logarithms of probabilities. They differ by the same constant for all words.
-# The constant is the logarithm of the sum over the vocabulary. It drops out of the rule, because it stands above and below the line.
+# The constant is the logarithm of the sum of $e^{z}$ over the vocabulary, where $z$ is the logit of a word. It drops out of the rule, because it stands above and below the line.
 #
-# So nothing is lost, and this part of the work becomes very small. The encoder still has to read all positions, since the answer at the mask depends on the whole text. Only its last layer can be limited to the mask: nobody reads its other outputs.
+# So nothing is lost, and this part of the work becomes very small. The [encoder](../book/glossary.md#encoder) still has to read all positions, since the answer at the mask depends on the whole text. Only its last layer can be limited to the mask: nobody reads its other outputs.
 #
 # ### Batches
 #
-# Texts of one batch must have one length, so short texts are filled up with padding. The classifier sorts the texts by length first. How much padding does this save?
+# Texts of one [batch](../book/glossary.md#batch) must have one length, so short texts are filled up with [padding](../book/glossary.md#padding). The classifier sorts the texts by length first. How much padding does this save?
 
 # %%
 reviews = movie_reviews()
@@ -207,15 +208,15 @@ assert padded["sorted"] < 0.1 < padded["as they come"]
 
 # %%
 free = classifier.verbalizer.aggregate(
-    classifier.word_scores(["N/A", "", "[MASK]"], content_free=True)).softmax(-1)
+    classifier.word_scores(["N/A", "", tokenizer.mask_token], content_free=True)).softmax(-1)
 for name, p in zip(("N/A", "(empty)", "[MASK]"), free):
     print(f"{name:8} pos {p[0].item():.2f}  neg {p[1].item():.2f}")
-assert (free[:, 0] < 0.5).all()
+assert (free[:, 0] < 0.5).all() or not OURS
 
 # %% [markdown]
-# All three get more of "neg" than of "pos". No review was read, so this has nothing to do with reviews.
+# All three get more of "neg" than of "pos". No review stands in the template, so this preference does not come from the review that is asked about.
 #
-# *Contextual calibration* (Zhao et al., 2021, in the [references](../book/references.md)) divides each probability by the content-free one. *Prior matching* needs texts without labels instead: it chooses one number per label, so that the mean probability of each label is what you expect, for example one half. *Median* does the same with the border: half of the texts lie on either side.
+# *Contextual calibration* (Zhao et al., 2021, in the [references](../book/references.md)) divides each probability by the content-free one. [Prior matching](../book/glossary.md#prior-matching) needs texts without labels instead: it chooses one number per label, so that the mean probability of each label is what you expect, for example one half. *Median* does the same with the border: half of the texts lie on either side.
 #
 # The last two may use the training texts, but not their labels. They assume that you know how frequent the labels are.
 
@@ -237,8 +238,8 @@ print(table(["calibration", "accuracy", "share called pos"], rows))
 
 # %%
 print({name: round(value, 2) for name, value in accuracy.items()})
-assert accuracy["median"] > accuracy["none"] > 0.5
-assert accuracy["contextual"] < accuracy["prior"]
+assert accuracy["median"] > accuracy["none"] > 0.5 or not OURS
+assert accuracy["contextual"] < accuracy["prior"] or not OURS
 bars(accuracy, "accuracy")
 
 # %% [markdown]
@@ -288,7 +289,7 @@ for pair in pairs:
     for sentence, p in zip(pair, classifier.predict_proba(pair)):
         shares[sentence] = p[0].item()
         print(f"pos {shares[sentence]:.2f}  {sentence}")
-assert shares["The film is not good."] > 0.5 > shares["The film is not bad."]
+assert shares["The film is not good."] > 0.5 > shares["The film is not bad."] or not OURS
 
 # %% [markdown]
 # The word *not* moves the answers in the right direction, but not far enough: *not good* is still called positive and *not bad* negative. The words *good* and *bad* themselves decide.
@@ -320,7 +321,7 @@ with tempfile.TemporaryDirectory() as folder:
 # ## Take-away
 #
 # - A template turns a text into a sentence with a gap; a verbalizer turns the words in the gap into labels.
-# - Several label words are better than the first answer.
+# - Several label words use more of the answer than the first one. The next chapter measures the gain.
 # - Only the mask and only the label words need to be computed. The numbers are the same.
 # - Cut the text, never the template, and count what you cut.
 # - A model has favourites. Calibration moves the border without labels; check it on more than one example.

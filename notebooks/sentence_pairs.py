@@ -47,7 +47,7 @@
 #
 # $$\ell = -\ln p(y \mid A, B)$$
 #
-# A model that knows nothing gives both labels the probability ½, so its loss is $\ln 2$.
+# A model that knows nothing gives both labels the probability ½, so its loss is $\ln 2$ [nats](../book/glossary.md#nat).
 
 # %% tags=["install", "hide-input"]
 # Set-up, written from site.toml: says what to do when the course package is missing.
@@ -473,11 +473,12 @@ for objective in ("next sentence", "sentence order"):
 print(table(["two sentences in each half", *results["bags together"]],
             [[name, *map(line, scores.values())] for name, scores in results.items()]))
 mean = {name: {k: np.mean(v) for k, v in scores.items()} for name, scores in results.items()}
-assert mean["vectors together"]["next sentence"] > mean["bags together"]["next sentence"]
+gap = mean["vectors together"]["next sentence"] - mean["bags together"]["next sentence"]
+assert abs(gap) < 0.03 and abs(gap) < np.std(results["bags together"]["next sentence"], ddof=1)
 assert max(abs(mean[name]["sentence order"] - 0.5) for name in mean) < 0.07
 
 # %% [markdown]
-# On next sentence the vectors are a little better than the bags. They know that two different words can be about the same thing. But most of what they answer, the bags answered too: it is topic.
+# On next sentence the vectors and the bags are about equal: the difference is smaller than the spread. So counting words does as well here as reading with this model.
 #
 # On sentence order nothing is far from chance. The cosine of two vectors is as blind to a swap as that of two bags. Side by side, the linear probe finds little in the vectors. So these film reviews say little about the order of two neighbouring pieces, or these vectors do not keep it.
 #

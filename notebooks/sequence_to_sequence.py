@@ -171,7 +171,7 @@ assert back == rows.tolist()
 # %% [markdown]
 # The share does not depend on chance. A row of a given length always loses the same number of tokens in the same number of spans, and only their places are drawn. So all batches have equal shapes. The mean is not exactly 3, because the number of spans is a whole number.
 #
-# The targets are short, and this saves work. A decoder that wrote the whole text would write one token for each token of the text.
+# The targets are short, and this saves work. A decoder that wrote the whole text would write one token for each token of the text. The decoder of BART does so: in its *text infilling* each span becomes one `[MASK]`, whatever its length, and the answer is the whole text (Lewis et al., 2020, section 2.2).
 
 # %%
 lines = []
@@ -201,7 +201,7 @@ print(table(["step", *range(8)], [["decoder reads", *read[0].tolist()],
 # %% [markdown]
 # The −100 at the end is padding of the labels: nothing is asked there.
 #
-# With that, the loss is the mean [cross-entropy](../book/glossary.md#cross-entropy) over the labels. Check `spans.loss` against the loss of T5 in transformers.
+# With that, the loss is the mean [cross-entropy](../book/glossary.md#cross-entropy) over the labels, in [nats](../book/glossary.md#nat). Check `spans.loss` against the loss of T5 in transformers.
 
 # %%
 shape = dict(d_model=64, d_kv=16, d_ff=256, num_layers=2, num_heads=4, dropout_rate=0.0)
@@ -220,7 +220,7 @@ assert abs(ours - theirs) < 1e-5
 #
 # What if the decoder reads the labels as they are? Then at each step it reads the very token that it is asked for. Attention from left to right does not prevent that, because a position sees itself.
 #
-# The next cell trains two equal models on sentences from reviews, whose words the later part of this chapter shuffles. One of them lacks the shift.
+# The next cell trains two equal models on sentences from reviews, whose words the later part of this chapter shuffles. One of them lacks the shift. Both are then judged on [held-out](../book/glossary.md#held-out) sentences.
 
 # %%
 parts = reordering.splits()
@@ -535,7 +535,7 @@ print(f"word pairs above T5: {by_counts - np.mean(bleu['given words, 5 beams']):
 # - Free answers seldom have exactly the given words. Their ROUGE-1 is lower than that of copying, although they are much better answers. A table with ROUGE-1 alone would rank copying first.
 # - **The counts of word pairs have a higher BLEU than the network.** They use the rule too, and keep more beginnings. In exact answers the two are about equal. A short training on a small text teaches the network much, but not enough to beat plain counts.
 #
-# Without the second baseline this section would have looked like a success. It is one, compared with copying, and it is none, compared with the simplest model that does the task.
+# Without the second baseline this section would have looked like a success. Compared with copying it is a success. Compared with the simplest model that does the task it is not.
 #
 # ## Where it fails
 #

@@ -123,15 +123,15 @@ def batch_of(name: str, rows: np.ndarray, number: int = 0) -> tuple[dict, object
     return task.collator(recipe, made)(rows, number), made
 
 
-asked = {}
+asked_for = {}
 for name in ("bert", "gpt", "t5"):
     batch, made = batch_of(name, row)
     labels = batch["labels"][0]
-    asked[name] = int((labels != -100).sum())
-    print(f"{name}: {asked[name]} of {row.size} row tokens are asked for")
+    asked_for[name] = int((labels != -100).sum())
+    print(f"{name}: {asked_for[name]} of {row.size} row tokens are asked for")
     print(fill("reads " + made.decode(batch["input_ids"][0, :45]), 95))
     print(fill("asked " + made.decode(labels[labels != -100][:22]), 95), end="\n\n")
-assert asked == {"bert": 19, "gpt": 127, "t5": 27}
+assert asked_for == {"bert": 19, "gpt": 127, "t5": 27}
 
 # %% [markdown]
 # From the same row, GPT gets 127 answers to learn from, T5 gets 27 and BERT 19. This is the first difference between the families, and it has nothing to do with what is learned: a causal model wastes no token.
@@ -140,7 +140,7 @@ assert asked == {"bert": 19, "gpt": 127, "t5": 27}
 #
 # ## Losses that cannot be compared
 #
-# Each log has a [held-out](../book/glossary.md#validation-set) loss in nats. It is tempting to put the three curves into one picture and call the lowest the best. To see why this is wrong, look at what is easy in each question.
+# Each log has a [held-out](../book/glossary.md#held-out) loss in [nats](../book/glossary.md#nat). It is tempting to put the three curves into one picture and call the lowest the best. To see why this is wrong, look at what is easy in each question.
 #
 # Take the simplest forecaster: it knows how often each *label* occurs, and nothing else. Its loss is the cross-entropy of these frequencies.
 
@@ -167,7 +167,7 @@ assert abs(levels["bert"] - levels["gpt"]) < 0.2 and marks.float().mean() > 0.25
 # %% [markdown]
 # For T5 the level is clearly lower. More than a quarter of its labels are sentinels and the end of the text. Which sentinel comes next is no secret: they are numbered. (A text may hold an eos of its own as well, so the share is a little above 8 of 27.) One and the same loss may be a success for BERT and a failure for T5.
 #
-# BERT and GPT begin at the same level. Still their losses answer different questions: what stands in a gap, given both sides, and what comes next, given the left side. The first has more to go on. That makes it an easier question, and BERT's lower loss no better answer.
+# BERT and GPT begin at the same level. Still their losses answer different questions: what stands in a gap, given both sides, and what comes next, given the left side. The first has more to go on. So it is an easier question. A lower loss of BERT does not mean a better model.
 #
 # So the next picture shows how each family *learns*. It is not a race between them. Each curve is the mean of a family's runs; the last loss of each run is printed.
 
@@ -333,11 +333,22 @@ print(f"t5 without the third part: {shown(without('classification'), '{:.3f}')}"
 assert mean(without("classification")) > max(families) - 0.01
 
 # %% [markdown]
+# Did pretraining help at all here? Compare each family with *untrained* seed by seed. The interval is explained [below](#one-change-at-a-time): where zero lies inside, the seeds do not show a difference.
+
+# %%
+for name in ("bert", "gpt", "t5"):
+    gains = found.differences(name, "classification", base="untrained")
+    centre, half = interval(gains)
+    print(f"{name:4} minus untrained: mean {centre:+.3f}, interval {centre - half:+.3f} to "
+          f"{centre + half:+.3f}, zero inside: {not clear(gains)}")
+    assert centre > 0 and len(gains) == 3 and not clear(gains)
+
+# %% [markdown]
 # No network of this size and budget reaches the bag of tokens. A bag keeps every word, and for "is this review positive?" single words go far. A mean of 128 numbers has room for less.
 #
-# Look at *untrained*, too. Random weights already mix the tokens of a text into a vector, and a probe can use it. Only what lies above this line was learned. The three families lie above it, by little, and close to each other: with 1,000 reviews the standard error of one accuracy is about 0.015, so do not read an order into the third digit.
+# Look at *untrained*, too. Random weights already mix the tokens of a text into a vector, and a probe can use it. Only what lies above this line could have been learned. The means of the three families are higher. But there are three seeds, and zero lies inside each interval: this probe does not show that anything was learned. The families also lie close to each other. With 1,000 reviews the standard error of one accuracy is about 0.015, so do not read an order into the third digit.
 #
-# There is a warning in the T5's number. Its encoder does as well here as BERT, although T5 knows far less about words. Even the runs without the third part of its head start do as well, and their decoders never used the encoder. So this probe cannot tell much about pretraining here: a part of what it finds comes from the head start, which the untrained model does not have.
+# There is a warning in the T5's number. Its encoder does as well here as BERT, although T5 knows far less about words. Even the runs without the third part of its head start do as well, and their decoders never used the encoder. So this probe cannot tell much about pretraining here: a part of what it finds may come from the head start, which the untrained model does not have.
 #
 # ## Writing on
 #
@@ -395,7 +406,7 @@ print(table(["variant", "million operations a row token", "of that of bert"],
             [[name, f"{cost:.2f}", f"{cost / costs['bert']:.2f}"] for name, cost in costs.items()]))
 scores = 3 * 2 * 128 * 2000 / 1e6  # forward and backward, one score for each vocabulary entry
 print(f"scores of the vocabulary, for one asked token: {scores:.2f} million")
-for name, number in asked.items():
+for name, number in asked_for.items():
     print(f"{name}: {number} of 128 places ask, {scores * number / 128:.2f} million a row token")
 assert costs["t5"] < costs["bert"] < costs["gpt"]
 
@@ -421,7 +432,7 @@ assert costs["t5"] < costs["bert"] < costs["gpt"]
 # %%
 lines, changed = [], [name for name in VARIANTS[3:] if name in found.logs]
 for name in changed:
-    for key in ("masked_loss", "fill_top1", "classification"):
+    for key in ("masked_loss", "fill_nats", "fill_top1", "fill_top5", "classification"):
         differences = found.differences(name, key)
         centre, half = interval(differences)
         lines.append([name, key, len(differences), f"{centre:+.3f}", f"{centre - half:+.3f}",
@@ -433,18 +444,21 @@ for name in VARIANTS:
     gained = [frequency["fill_nats"] - nats for nats in found.values(name, "fill_nats")]
     assert max(map(abs, gained)) < 0.1 if name == "bert-plain" else min(gained) > 0.9
 assert abs(change["bert-nsp"]) < 0.15 and abs(change["bert-shared"]) < 0.15
+stars = {name: [line[1] for line in lines if line[0] == name and line[-1] == "yes"]
+         for name in changed}
+assert stars["bert-nsp"] == ["fill_nats", "fill_top5"] and stars["bert-shared"] == ["fill_top5"]
 curves({name: mean_curve(name) for name in ("bert", *changed)},
        x="row tokens", y="held-out loss (nats)", level=(levels["bert"], "frequencies"))
 
 # %% [markdown]
-# *Masked_loss* is the loss of masked tokens in the same 256 test rows with the same masks. (The held-out loss of `bert-nsp` in the curves is measured on its own rows, so the curve is no fair comparison and this column is.)
+# The names are those of the table above. *Masked_loss* is the loss of masked tokens in the same 256 test rows with the same masks. *Fill_nats* is the loss of one hidden token, *fill_top1* and *fill_top5* the share of right answers at the first guess and among five. (The held-out loss of `bert-nsp` in the curves is measured on its own rows, so the curve is no fair comparison and this column is.)
 #
-# From the largest difference to the smallest. "No clear difference" does not mean "equal": with so few seeds the intervals are wide.
+# From the largest difference to the smallest. "No clear difference" does not mean "equal": with so few seeds the intervals are wide. And one "yes" does not mean much: with so many comparisons it may be chance.
 #
 # - *Without the head start* the model stays on the unigram plateau for the whole budget: it answers about a hidden token by frequency. It is the only variant that does; every run of all the others is better than frequencies by nearly one nat or more. (Its curve lies below the dashed line all the same, because some chosen tokens are left unhidden, and copying them needs no context.) So whatever the table says about families, it says about families with a head start.
 # - *Factorised vectors* cost something clear to see in the curves. Be careful before you blame the factorisation. The head start puts the position into 32 places of every vector: of 64 places 32 are left for the token, of 128 places 96. With a vocabulary this small there is also little to save.
-# - *One shared layer* makes no clear difference, although the model has about half of the parameters. With so few tokens, parameters are not what is short. Lan et al. (2020, section 4.5) trained far longer, and there sharing did cost accuracy.
-# - *The next-sentence question* makes no clear difference to the loss of words. Did the model learn to answer it at all?
+# - *One shared layer* makes no clear difference in the masked loss, although the model has about half of the parameters. Among its first five guesses the right token is a little rarer, and the interval just leaves out zero. This may be a small cost, or chance. With so few tokens, parameters are not what is short. Lan et al. (2020, section 4.5) trained far longer, and there sharing did cost accuracy.
+# - *The next-sentence question* makes no clear difference in the masked loss. In the table of all measures, its loss of one hidden token is a little higher and its first five guesses are a little worse. Both have a star, but both come from the same answers, and one such star may be chance. Did the model learn to answer the question at all?
 
 # %%
 nsp = [log[-1]["next_accuracy"] for log in found.logs["bert-nsp"].values()]

@@ -27,7 +27,7 @@
 #
 # Reading and running take about 40 minutes, the exercises about as long again.
 # The notebook itself runs in well under a minute on two CPU cores.
-# Read [From masked words to prompts](prompts.ipynb) first: it builds the parts that you use here.
+# Read [From MLM to prompts](prompts.ipynb) first: it builds the parts that you use here.
 
 # %% tags=["install", "hide-input"]
 # Set-up, written from site.toml: says what to do when the course package is missing.
@@ -61,7 +61,7 @@ for name, splits in reviews.items():
 
 # %% [markdown]
 # There are two collections of film reviews. *Rotten Tomatoes* holds single sentences, *IMDB* whole reviews (Pang and Lee, 2005; Maas et al., 2011).
-# The test splits are read only at the end, at the end of this chapter. Whatever is chosen before is chosen on training reviews, and what you run yourself uses validation reviews.
+# The [test splits](../book/glossary.md#test-set) are read only at the end of this chapter. Whatever is chosen before is chosen on training reviews, and what you run yourself uses validation reviews.
 #
 # ## A question instead of a classifier
 #
@@ -132,7 +132,7 @@ for name, border in (("0", 0.0), ("the median", difference.median())):
     print(f"accuracy with the border at {name}: {right.float().mean():.2f}")
 
 # %% [markdown]
-# The model has a preference. It has nothing to do with the sentences: it comes from the template, and from how often the words occur in general.
+# The model has a preference. Part of it comes from the template and from how frequent the words are. Part of it may come from the kind of text.
 # Such a preference moves all scores to one side. Taking it out is called [calibration](../book/glossary.md#calibration). It adds one number $b_y$ to the score of each label:
 #
 # $$\hat{y}(x) = \arg\max_y \left( s_y(x) + b_y \right)$$
@@ -151,11 +151,12 @@ axes.set(xlabel="positive score - negative score", ylabel="sentences")
 axes.legend(frameon=False)
 plt.close(figure)
 print(f"median {difference.median():.2f}; mean of the negative sentences "
-      f"{difference[truth == 0].mean():.2f}, of the positive ones {difference[truth == 1].mean():.2f}")
+      f"{difference[truth == 0].mean():.2f}, of the positive ones "
+      f"{difference[truth == 1].mean():.2f}")
 figure
 
 # %% [markdown]
-# The two heaps overlap: no border separates them well. But 0 is a bad one.
+# The two groups overlap: no border separates them well. But 0 is a bad one.
 #
 # ### Without any text: contextual calibration
 #
@@ -193,7 +194,7 @@ for method in ("none", "contextual", "prior", "median"):
 # %% [markdown]
 # ## How much depends on the question?
 #
-# So far you have seen one template and two lists of words. The program `benchmarks/zero_shot.py` tries twenty templates, with four sets of words and four kinds of calibration, on training reviews. The next cells read its results.
+# So far you have seen one template and two lists of words. The program `benchmarks/zero_shot.py` tries twenty templates, with four sets of words and four kinds of calibration, on training reviews. The labels of these reviews are read, to count the right answers. The next cells read its results.
 
 # %%
 results = [json.loads(line) for line in
@@ -256,8 +257,22 @@ for collection in COLLECTIONS:
         print(f"    {name:12}", ", ".join(f"{k} {v:.2f}" for k, v in means.items()))
     assert by_method["median"] - by_method["none"] > by_words["chosen"] - by_words["1 word"]
 
+# %%
+for collection in COLLECTIONS:
+    span = {}
+    for method in ("none", "median"):
+        values = accuracies(collection, "24 words", method)
+        span[method] = max(values) - min(values)
+        print(f"{collection:16} {method:7} best minus worst template {span[method]:.2f}, "
+              f"standard deviation {np.std(values, ddof=1):.3f}")
+    gain = mean(collection, "24 words", "median") - mean(collection, "24 words", "none")
+    print(f"{collection:16} gain of the mean from the median border {gain:.2f}")
+    assert span["none"] > gain > span["median"]
+    assert span["median"] > (mean(collection, "chosen", "median")
+                             - mean(collection, "1 word", "median"))
+
 # %% [markdown]
-# *Calibration* makes the largest difference. Without it, the same words and the same model can be anywhere between chance and a good result, and only the template decides. The two methods that look at unlabelled texts agree, and they help nearly everywhere.
+# Averaged over the templates, *calibration* gains most. Without calibration the choice of the *template* matters even more: the same words and the same model can be anywhere between chance and a good result. With the median border little of that is left. The two methods that look at unlabelled texts agree, and they help nearly everywhere.
 # Contextual calibration uses no texts at all. It helps most templates, but not all: what a prompt prefers without content is not always what it prefers with it.
 
 # %%
@@ -265,16 +280,17 @@ for collection in COLLECTIONS:
     by_method = {m: np.array(accuracies(collection, "24 words", m)) for m in METHODS}
     for method in ("contextual", "median"):
         worse = int((by_method[method] < by_method["none"]).sum())
-        print(f"{collection:16} {method:10} is worse than none with {worse:2} of {len(spread)} templates")
+        print(f"{collection:16} {method:10} is worse than none with {worse:2} of "
+              f"{len(spread)} templates")
 
 # %% [markdown]
-# The *template* comes next: even with the right border, the worst and the best are further apart than one word a side and many *words*. So do not trust a result that was reported with one prompt only: ask how the prompt was found, and on which texts.
+# With the median border, the worst and the best template are still further apart than one word a side and many *words*. So do not trust a result that was reported with one prompt only: ask how the prompt was found, and on which texts.
 #
 # ## Choosing label words
 #
 # So far people chose the words. You can also ask the model, if you have some labelled texts: which words get higher scores after positive reviews than after negative ones? The idea comes from Gao et al. (2021, section 5.1).
 #
-# For each word of the vocabulary, take its log-probability at the gap, after every labelled text. The *separation* of a word is the difference of its two means, divided by the common standard deviation:
+# For each word of the vocabulary, take its log-probability at the gap, after every labelled text. The *separation* of a word is the difference of its two means, divided by the common [standard deviation](../book/glossary.md#standard-deviation):
 #
 # $$d_w = \frac{\bar{z}_w^{+} - \bar{z}_w^{-}}{\sqrt{(v_w^{+} + v_w^{-}) / 2}}$$
 #
@@ -300,12 +316,27 @@ print("lowest: ", " ".join(ranking[:-13:-1]))
 
 # %%
 (choice,) = [row for row in results if row["part"] == "words"]
-print("template:", choice["template"])
+
+
+def worth(row: dict) -> float:
+    """What the template was chosen by: the sum of both accuracies with chosen words."""
+    return sum(row["accuracy"][c]["chosen"]["median"] for c in COLLECTIONS)
+
+
+for tried in (choice["of"], len(spread)):
+    best_template = max(spread[:tried], key=worth)["template"]
+    print(f"best of {tried} templates: {best_template}")
+    assert best_template == choice["template"]
+first_test = [row["part"] for row in results].index("test")
+assert results.index(choice) < first_test < results.index(spread[choice["of"]])
+assert (choice["of"], len(spread)) == (11, 20)
 print("labels read:", choice["labels read"])
 for side in ("positive", "negative"):
     print(fill(f"{side}: " + " ".join(choice[side]), 90))
 
 # %% [markdown]
+# The template was chosen when eleven of the twenty had been measured. The other nine were measured later, when the program had begun to read test reviews. Over all twenty, the best template is the same one.
+#
 # Remember what this took: thousands of labels. A classifier with words chosen like this is no longer zero-shot in the strict sense. What stays untouched is the model: not one weight has changed.
 #
 # Read the lists critically. Most entries are opinions. Some are things that good or bad films have or lack. One, *lou*, is a name: the two rules let it through, and it stayed in, because the list was fixed before the test. Each entry only says: the model finds it more probable after reviews of one side.
@@ -327,7 +358,8 @@ def found(collection: str, template: str, words: str, method: str = "median") ->
 
 FIXED = "{text} It was {mask}."
 lines = []
-for template_, words_ in ((FIXED, "1 word"), (FIXED, "24 words"), (choice["template"], "24 words"),
+for template_, words_ in ((FIXED, "1 word"), (FIXED, "6 words"), (FIXED, "24 words"),
+                          (choice["template"], "6 words"), (choice["template"], "24 words"),
                           (choice["template"], "chosen")):
     cells = []
     for collection in COLLECTIONS:
@@ -337,8 +369,8 @@ for template_, words_ in ((FIXED, "1 word"), (FIXED, "24 words"), (choice["templ
 print(table(["template", "words", "RT", "interval", "IMDB", "interval"], lines))
 
 # %% [markdown]
-# The first two rows are zero-shot in the strict sense: no label was read for them. The template is one that others published, and the words are everyday ones.
-# In the third row labels chose the template, in the fourth also the words.
+# In the first three rows the template is one that others published. The words are hand-written; that 24 work better than few was seen earlier on labelled training reviews. So the rows with one word and with six are zero-shot in the strict sense, and the third row nearly is.
+# In the next two rows labels chose the template, in the last one also the words.
 #
 # Is the step from hand-written to chosen words more than chance? Both lists were tested on the same reviews, so compare them review by review.
 
@@ -352,13 +384,14 @@ for collection in COLLECTIONS:
     resampled = gain[rng.integers(0, len(gain), (5000, len(gain)))].mean(1)
     low, high = np.percentile(resampled, [2.5, 97.5])
     assert low <= 0 <= high
-    print(f"{collection:16} {len(gain)} reviews  gain {gain.mean():+.3f}  [{low:+.3f}, {high:+.3f}]")
+    print(f"{collection:16} {len(gain)} reviews  gain {gain.mean():+.3f}  "
+          f"[{low:+.3f}, {high:+.3f}]")
 
 # %% [markdown]
 # On whole reviews the chosen words gain a little. On single sentences they gain nothing. Both intervals hold 0, so this test cannot tell the two lists apart, and the labels that were read for the choice have bought nothing certain.
 # That is a negative result, and it is reported as one. The goal for Rotten Tomatoes, set beforehand, was 0.74: it was not reached.
 #
-# Would a better list have reached it? A list with a border uses nothing but the log-probabilities at the gap. So give a classifier all of them: [logistic regression](../book/glossary.md#logistic-regression) with a weight of its own for each of a thousand words, learned from all the labels that the choice of words has read. `benchmarks/zero_shot_ceiling.py` did this, with the same template.
+# Would a better list have reached it? A list with a border uses nothing but the log-probabilities at the gap. So give a classifier those of a thousand words: [logistic regression](../book/glossary.md#logistic-regression) with a weight of its own for each, learned from all the labels that the choice of words has read. `benchmarks/zero_shot_ceiling.py` did this, with the same template.
 
 # %%
 ceilings = [row for row in results if row["part"] == "ceiling"]
@@ -373,7 +406,7 @@ for row in ceilings:
 assert abs(ceilings[0]["accuracy"] - 0.74) < 0.01
 
 # %% [markdown]
-# On both test splits this classifier is only a little better than the chosen words. On Rotten Tomatoes it comes to about the goal, and it needs a thousand weights and thousands of labels for that. A list has no weights, so a better list would gain little. A better result has to come from a better model.
+# On both test splits this classifier is only a little better than the chosen words. On Rotten Tomatoes it comes to about the goal, and it needs a thousand weights and thousands of labels for that. This is an estimate and no bound: one template, a thousand words, these labels. It suggests that with this model and template a better list would gain little.
 #
 # ### Two baselines
 #
@@ -394,7 +427,7 @@ figure, panels = plt.subplots(1, 2, figsize=(8.4, 3.4), sharey=True, layout="con
 for axes, collection in zip(panels, COLLECTIONS):
     bag = [row for row in baselines
            if row["collection"] == collection and row["name"] == "bag of words"]
-    levels = {"no label": found(collection, FIXED, "24 words"),
+    levels = {"no label": found(collection, FIXED, "6 words"),
               "chosen words": found(collection, choice["template"], "chosen"),
               "VADER": [row for row in baselines if row["collection"] == collection
                         and row["name"] == "VADER, median border"][0]}
@@ -433,7 +466,14 @@ for i in (wrong * difference.abs()).argsort(descending=True)[:10].tolist():
     print(fill(part["text"][i], 90, initial_indent="    ", subsequent_indent="    "))
 
 # %% [markdown]
-# Read them twice: once for what they say, once word by word, as the model seems to. Ask each time which words carry the score. Praise for one thing in a bad film, the vocabulary of a sad or violent story, and irony are the usual suspects.
+# Read them twice: once for what they say, once word by word, as the model seems to. Ask each time which words may carry the score. Some remarks on the ten:
+#
+# - "a mess , but it's a sincere mess": a positive sentence in which *mess* stands twice. The praise is the single word *sincere*.
+# - "the respective charms of sandra bullock and hugh grant have worn threadbare": *charms* is a friendly word. The verdict is in the last two words.
+# - "all very stylish and beautifully photographed , but far more trouble than it's worth": praise comes first, the verdict after *but*.
+# - "starts out bizarre and just keeps getting weirder": it counts as positive here. Would you have known?
+#
+# Praise for one thing in a bad film, the vocabulary of a sad or violent story, and irony are frequent causes to look for. That such a word carries the score is a guess as long as nobody has counted or changed it.
 #
 # Is it true that sentences with *but*, or with a negation, are harder? Count, on these 200 and not only on the worst ones.
 
@@ -475,17 +515,17 @@ for text in ("a good film .", "not a good film .", "a bad film .", "not a bad fi
     print(f"{row[1] - row[0]:+5.1f}  {text}")
 
 # %% [markdown]
-# Compare each pair. The word *not* moves the score, but the words *good* and *bad* themselves move it more.
+# Compare the first two pairs. The word *not* moves the score, but the words *good* and *bad* themselves move it more.
 #
 # - *Chosen on reviews of films.* Words and border belong to this kind of text. For reviews of restaurants you need new unlabelled texts at least.
-# - *One small model.* It read many film reviews (without their labels) when it was trained. A model that never read reviews would do worse.
+# - *One small model.* It read many film reviews (without their labels) when it was trained. A model that never read reviews may do worse.
 # - *These are not the published test sets.* The splits are cut from the published training sets, so do not compare our figures with those in papers.
 
 # %% [markdown]
 # ## Take-away
 #
 # - A zero-shot classifier is made of three choices: template, label words, border. All three can be made without a label.
-# - The border matters most. Unlabelled texts find it, if you know how frequent the labels are. With a wrong prior they spoil it.
+# - On average over templates, the right border gains most, and with it the choice of the template matters much less. Unlabelled texts find it, if you know how frequent the labels are. With a wrong prior they spoil it.
 # - One prompt is one draw from many. Report how it was found, on which texts, and how far others are from it.
 # - Words can be chosen from labels. Then say how many labels, and compare with a classifier that was trained on as many.
 # - Put an interval around each accuracy, and compare two methods on the same texts.
@@ -502,7 +542,7 @@ for text in ("a good film .", "not a good film .", "a bad film .", "not a bad fi
 # %% [markdown]
 # ### Exercise 1: prior matching
 #
-# You have the score differences of unlabelled texts, and you know the prior.
+# You have the score differences of unlabelled texts, and you know the prior. The [sigmoid](../book/glossary.md#sigmoid) turns a difference $d$ into a probability: $1 / (1 + e^{-d})$.
 #
 # Write `matching_border`. No formula gives the answer, but you can search for it: what happens to the mean when the border grows?
 
@@ -525,7 +565,7 @@ check("zeroshot-prior", matching_border)
 # %% [markdown]
 # ### Exercise 2: a border from unlabelled texts
 #
-# You know which share of the texts is positive, but not which ones.
+# You know which share of the texts is positive, but not which ones. A [quantile](../book/glossary.md#quantile) is the number that has a given share of all numbers below it; the median is the one for one half.
 #
 # Write `predict`.
 
@@ -595,7 +635,7 @@ check("zeroshot-separation", separation)
 # %% [markdown]
 # ### Exercise 5: is it better, or is it chance?
 #
-# Two methods were tested on the same texts. Somebody has drawn the resamples for you.
+# Two methods were tested on the same texts. Somebody has drawn the resamples for you. A [percentile](../book/glossary.md#quantile) is a quantile whose share is given in hundredths.
 #
 # Write `difference_interval`.
 

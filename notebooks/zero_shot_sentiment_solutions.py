@@ -113,6 +113,8 @@ check("zeroshot-border", predict)
 #   For one half the two are equal, so the mistake stays hidden until the labels are uneven.
 # - *The mean in place of the median.*
 #   One extreme score moves a mean, but not a median.
+# - *A score at the border gets 1.*
+#   The task says "above". With `>=` a score that equals the border counts as positive.
 # - *The quantile of the scores that are to be labelled.*
 #   The label of a text would then depend on the texts that happen to stand beside it.
 #   For one text alone, nothing sensible comes out.

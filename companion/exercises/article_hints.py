@@ -141,6 +141,9 @@ def steps(case: Case, got: Tensor) -> str | None:
     given = case.given
     weight, inputs, targets, size, rate = given.values()
     full = len(inputs) // size * size
+    if got.requires_grad and equal(case.expected, got.detach()):
+        return ("the numbers are right, but a gradient is still attached to them: return "
+                "`weight.detach()`.")
     return _same_result(got, [
         (descended(**given | {"size": 1}, keep=1.0),
          "a step after each example, and old gradients are kept: two of the article's faults."),

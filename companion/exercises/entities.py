@@ -65,7 +65,7 @@ def _f1_cases() -> list[Case]:
 EXERCISES = (
     Exercise(
         id="entities-count", function="count_spans", results=("the number of spans",),
-        success="so many questions does one sentence need.",
+        success="this is the number of questions for one sentence.",
         cases=_count_cases, hint=hints.count),
     Exercise(
         id="entities-lead", function="lead", results=("the leads",),

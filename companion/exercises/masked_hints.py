@@ -137,6 +137,8 @@ def loss(case: Case, got: Tensor) -> str | None:
         (right / math.log(2), "the logarithm has base 2. The loss is in nats: use ln."),
         (-right, "the sign is wrong. The loss is minus the mean log-probability, above zero."),
         (1 - chance.mean(), "the logarithm is missing: this is one minus the probability."),
+        (cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1:]),
+         "the labels are shifted, as in GPT. A masked model is asked at the hidden place itself."),
     ])
 
 

@@ -64,9 +64,11 @@ def _cost_cases() -> list[Case]:
     """Rows as `SpanCorruption` makes them; the first worked out by hand.
 
     100 tokens: 15 taken, in 5 spans. Inputs 85 + 5 + eos, targets 15 + 5 + 1 + eos.
+    In 512 tokens both counts are rounded up, in 128 both are rounded down.
     """
     return [Case({"length": 100, "share": 0.15, "mean": 3.0}, (91, 22)),
             Case({"length": 512, "share": 0.15, "mean": 3.0}, (462, 105)),
+            Case({"length": 128, "share": 0.15, "mean": 3.0}, (116, 27)),
             Case({"length": 40, "share": 0.5, "mean": 4.0}, (26, 27)),
             Case({"length": 6, "share": 0.05, "mean": 3.0}, (7, 4))]
 

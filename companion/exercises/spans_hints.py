@@ -6,6 +6,7 @@ returns one hint, or None. A mistake is recognised by its result, never by readi
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -185,6 +186,7 @@ def cost(case: Case, got: tuple) -> str | None:
     exact = share * length
     floor = max(1, int(share * length))
     floored = max(1, int(floor / mean))
+    ceiling = max(1, math.ceil(exact))
     return _same_result(tuple(got), [
         ((targets, inputs), "the results are in the wrong order: return inputs first."),
         ((inputs - 1, targets - 1), "eos is missing: inputs and targets both end with it."),
@@ -207,6 +209,10 @@ def cost(case: Case, got: tuple) -> str | None:
          "the counts are not rounded. There is no part of a token."),
         ((length - floor + floored + 1, floor + floored + 2),
          "the counts are cut off. Use round, as the docstring says."),
+        *(((length - tokens + spans + 1, tokens + spans + 2),
+           "the counts are rounded up. Use round, as the docstring says.")
+          for tokens, spans in ((ceiling, math.ceil(ceiling / mean)),
+                                (taken, math.ceil(taken / mean)))),
         ((length - round(exact) + round(round(exact) / mean) + 1,
           round(exact) + round(round(exact) / mean) + 2),
          "in a short text the numbers round to 0. At least one token is taken, in at least one "

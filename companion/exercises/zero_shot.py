@@ -33,7 +33,10 @@ def _matched(differences: list[float], share: float) -> float:
 
 
 def _border_cases() -> list[Case]:
-    """By hand. A median of 3 (and a mean of 12) first; then 1 to 9, a quarter of them above 7."""
+    """By hand. A median of 3 (and a mean of 12) first; then 1 to 9, a quarter of them above 7.
+
+    The last one has a score at the border itself, which does not lie above it.
+    """
     skewed = {"scores": torch.tensor([2.5, 3.5, 15.0, 2.9]),
               "unlabelled": torch.tensor([1.0, 40.0, 3.0, 14.0, 2.0]), "share": 0.5}
     unlabelled = torch.tensor([4.0, 9.0, 1.0, 7.0, 5.0, 2.0, 8.0, 3.0, 6.0])
@@ -42,7 +45,8 @@ def _border_cases() -> list[Case]:
             Case({"scores": scores, "unlabelled": unlabelled, "share": 0.25},
                  torch.tensor([0, 1, 0, 0, 0, 0, 1])),
             Case({"scores": scores, "unlabelled": unlabelled, "share": 0.5},
-                 torch.tensor([0, 1, 1, 0, 0, 1, 1]))]
+                 torch.tensor([0, 1, 1, 0, 0, 1, 1])),
+            Case(skewed | {"scores": torch.tensor([3.5, 3.0, 1.0])}, torch.tensor([1, 0, 0]))]
 
 
 def _limit_cases() -> list[Case]:

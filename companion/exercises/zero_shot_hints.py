@@ -60,8 +60,12 @@ def border(case: Case, got: Tensor) -> str | None:
     def above(level: Tensor | float) -> Tensor:
         return (scores > level).long()
 
+    right = unlabelled.quantile(1 - share)
     return _same_result(got, [
-        (1 - case.expected, "the labels are the wrong way round: 1 is for scores above the border."),
+        ((scores < right).long(),
+         "the labels are the wrong way round: 1 is for scores above the border."),
+        ((scores >= right).long(),
+         "a score that equals the border does not lie above it: its label is 0."),
         (above(unlabelled.quantile(share)),
          "the border has the share below it. The share of *positive* texts must lie above it."),
         (above(unlabelled.median()),

@@ -299,6 +299,11 @@ def _(weight, inputs, targets, size, rate):
     return result
 
 
+@wrong("article-steps", "a gradient is still attached")
+def _(weight, inputs, targets, size, rate):
+    return _pass(weight, inputs, targets, size, rate).requires_grad_()
+
+
 @wrong("article-steps", "modifies its argument `weight`")
 def _(weight, inputs, targets, size, rate):
     weight -= rate

@@ -234,6 +234,11 @@ def _(logits, labels):
     return (1 - chances).mean()
 
 
+@wrong("masked-loss", "the labels are shifted")
+def _(logits, labels):
+    return cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+
+
 @wrong("masked-loss", "not a float")
 def _(logits, labels):
     return cross_entropy(logits.flatten(0, 1), labels.flatten()).item()

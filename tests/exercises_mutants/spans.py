@@ -1,5 +1,6 @@
 """Answers to the exercises of "Sequence to sequence", as learners might write them."""
 
+import math
 from collections import Counter
 
 import torch
@@ -389,6 +390,13 @@ def _(length, share, mean):
 def _(length, share, mean):
     taken = max(1, int(share * length))
     spans = max(1, int(taken / mean))
+    return length - taken + spans + 1, taken + spans + 2
+
+
+@wrong("spans-cost", "rounded up")
+def _(length, share, mean):
+    taken = math.ceil(share * length)
+    spans = math.ceil(taken / mean)
     return length - taken + spans + 1, taken + spans + 2
 
 

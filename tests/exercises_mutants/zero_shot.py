@@ -82,6 +82,11 @@ def _(scores, unlabelled, share):
     return (scores < unlabelled.quantile(1 - share)).long()
 
 
+@wrong("zeroshot-border", "equals the border")
+def _(scores, unlabelled, share):
+    return (scores >= unlabelled.quantile(1 - share)).long()
+
+
 @wrong("zeroshot-border", "must lie above it")
 def _(scores, unlabelled, share):
     return (scores > torch.quantile(unlabelled, share)).long()
