@@ -26,6 +26,16 @@ KINDS = {
     "encoder": "AutoModel",
     "tagger": "AutoModelForTokenClassification",
 }
+# How the classes that such a model was trained as end, and what it has beside its encoder.
+HEADS = {
+    "masked": (("ForMaskedLM", "ForPreTraining"), "masked-LM head"),
+    "causal": (("ForCausalLM", "LMHeadModel"), "causal-LM head"),
+    "seq2seq": (("ForConditionalGeneration",), "decoder with a head"),
+    "tagger": (("ForTokenClassification",), "head for tags"),
+}
+# Vocabularies, of whatever kind of tokenizer; transformers does not mind when there is none.
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model",
+                "sentencepiece.bpe.model", "spm.model", "source.spm")
 
 
 def folder(name: str) -> Path:
@@ -47,12 +57,13 @@ def kind_of(name: str) -> str:
         CourseError: no course checkpoint has this name.
     """
     config = json.loads((folder(name) / "config.json").read_text(encoding="utf8"))
-    trained = config["architectures"][0]
-    if trained.endswith(("ForMaskedLM", "ForPreTraining")):
-        return "masked"
-    if trained.endswith("ForTokenClassification"):
-        return "tagger"
-    return "seq2seq" if config.get("is_encoder_decoder") else "causal"
+    return _trained_as(config["architectures"][0])
+
+
+def _trained_as(architecture: str) -> str:
+    """The kind of a class of transformers; what has another head is good as an encoder."""
+    return next((kind for kind, (ends, _) in HEADS.items() if architecture.endswith(ends)),
+                "encoder")
 
 
 @functools.cache  # hashing 34 MB takes a moment, and chapters load more than once
@@ -80,31 +91,78 @@ def load(
         ``(model, tokenizer)`` as the Auto classes of transformers give them.
 
     Raises:
-        CourseError: unknown kind, damaged files, nothing of this name, no network.
+        CourseError: unknown kind, damaged files, nothing of this name, no network; a head of
+            this kind that was never trained; a slow tokenizer, or none.
     """
-    if kind not in KINDS:
-        raise CourseError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
-    if str(name) in COURSE:
-        verify(str(name))
-        if kind not in ("encoder", own := kind_of(str(name))):
-            raise CourseError(f'{name} is a {own} model: load it with kind="{own}", or "encoder" '
-                              "for hidden states")
-        where: str | Path = folder(str(name))
-    else:
-        where = _elsewhere(name)
+    where = _found(name, kind)
     try:
         with quiet():
             # float32 on purpose: transformers 5 would keep the fp16 of the file.
-            model = getattr(transformers, KINDS[kind]).from_pretrained(where, dtype=torch.float32)
+            model, report = getattr(transformers, KINDS[kind]).from_pretrained(
+                where, dtype=torch.float32, output_loading_info=True)
             tokenizer = _tokenizer(where, model.config.model_type)
-    except (OSError, ValueError) as problem:
-        raise CourseError(_explain(name, kind, problem)) from None
+    except Exception as problem:  # all that is raised at damaged files has no class in common
+        raise CourseError(_explain(name, kind, problem)) from problem
+    _refuse_untrained(name, kind, model, report["missing_keys"])
+    refuse_tokenizer(name, tokenizer)
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
         raise CourseError(
             f"{name}: the tokenizer has {len(tokenizer)} entries but the model "
             f"{model.get_input_embeddings().num_embeddings}: they are not from one checkpoint"
         )
     return model.eval(), tokenizer
+
+
+def _found(name: str | Path, kind: str) -> str | Path:
+    """Where the files are: a folder, or the hub id."""
+    if not isinstance(name, (str, Path)) or not str(name):
+        raise CourseError(f"the name of the model is {name!r}: give a course checkpoint "
+                          f"({', '.join(COURSE)}), a folder or a hub id")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise CourseError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
+    if str(name) not in COURSE:
+        return _elsewhere(name)
+    verify(str(name))
+    if kind not in ("encoder", own := kind_of(str(name))):
+        raise CourseError(f'{name} is a {own} model: load it with kind="{own}", or "encoder" '
+                          "for hidden states")
+    return folder(str(name))
+
+
+def _refuse_untrained(name: str | Path, kind: str, model: PreTrainedModel, missing) -> None:
+    """Refuse a model with weights that its files lack: they would be random, unnoticed.
+
+    Poolers may be lacking. So may what is computed, and what is another name of weights
+    that are there.
+    """
+    named = dict(model.named_parameters(remove_duplicate=False))
+    there = {id(values) for key, values in named.items() if key not in missing}
+    lost = [key for key, values in named.items() if values.requires_grad
+            and key in missing and id(values) not in there and "pooler" not in key.split(".")]
+    if not lost:
+        return
+    own = _trained_as((model.config.architectures or [""])[0])
+    of_encoder = any(key.startswith(f"{model.base_model_prefix}.") for key in lost)
+    if kind in HEADS and own != kind and not of_encoder:
+        raise CourseError(f"{name} has no {HEADS[kind][1]} ({lost[0]} is missing): load it with "
+                          f'kind="{own}", as it was trained')
+    raise CourseError(f"{name} lacks {len(lost)} of the weights of a {kind} model, such as "
+                      f"{lost[0]}: check its files")
+
+
+def refuse_tokenizer(name: str | Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse what the course cannot read texts with.
+
+    Raises:
+        CourseError: a slow tokenizer, or one without a vocabulary: where the files are missing,
+            transformers gives one that knows special tokens only.
+    """
+    if not tokenizer.is_fast:
+        raise CourseError(f"{name} has a slow tokenizer ({type(tokenizer).__name__}): use a model "
+                          "with a tokenizer.json")
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise CourseError(f"{name} has no vocabulary: put the files of its tokenizer "
+                          "(tokenizer.json, or vocab.txt) beside the weights")
 
 
 def _tokenizer(where: str | Path, model_type: str) -> PreTrainedTokenizerBase:
@@ -120,8 +178,8 @@ def _tokenizer(where: str | Path, model_type: str) -> PreTrainedTokenizerBase:
     if model_type == "albert" and not has("spiece.model"):
         if has("vocab.txt"):
             return BertTokenizer.from_pretrained(where)
-        if not has("tokenizer.json"):
-            raise ValueError("no tokenizer.json, spiece.model or vocab.txt beside it")
+    if not any(map(has, VOCABULARIES)):
+        raise ValueError("no tokenizer.json, vocab.txt, spiece.model or the like beside it")
     return AutoTokenizer.from_pretrained(where)
 
 
@@ -139,8 +197,11 @@ def _elsewhere(name: str | Path) -> str | Path:
 def _explain(name: str | Path, kind: str, problem: Exception) -> str:
     """One line for the several pages that transformers says."""
     text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-    if Path(name).is_dir() or str(name) in COURSE:
-        return f"{name} cannot be loaded as a {kind} model ({text}): check its config.json"
+    if "ignore_mismatched_sizes" in text:
+        text = "the weights have other sizes than config.json says"
+    # What is not there, at the hub or on disk, is an OSError.
+    if Path(name).is_dir() or str(name) in COURSE or not isinstance(problem, OSError):
+        return f"{name} cannot be loaded as a {kind} model ({text}): check its files"
     return (
         f"'{name}' is no course checkpoint ({', '.join(COURSE)}), no local folder, and the hub "
         "gave no such model: check the name, or your network if you meant a hub id"

@@ -4,6 +4,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives import lengths
 from companion.objectives.masked import masked_logits
 
 
@@ -15,18 +16,25 @@ def fill(
 
     Args:
         text: has at least one ``[MASK]``, or the tokenizer's own mask token.
+        top: from 1 to the number of entries of the vocabulary.
 
     Raises:
-        CourseError: no mask token, no mask in the text, a text longer than the model.
+        CourseError: no mask token, no text, no mask in it, a text longer than the model, a
+            ``top`` out of range.
     """
+    if not isinstance(text, str):
+        raise CourseError(f"the text is of type {type(text).__name__}: give one text")
     mask = tokenizer.mask_token
     if mask is None:
         raise CourseError("this model has no mask token: use a masked language model")
     text = text.replace("[MASK]", mask)
     if mask not in text:
         raise CourseError("the text has no gap: write [MASK] where a word is missing")
-    ids = tokenizer(text, return_tensors="pt", verbose=False)["input_ids"]
-    longest = model.config.max_position_embeddings
+    if not 1 <= top <= model.config.vocab_size:
+        raise CourseError(f"top is {top}: give 1 to {model.config.vocab_size}, the size of the "
+                          "vocabulary")
+    ids = tokenizer(text, return_tensors="pt", verbose=False)["input_ids"].to(model.device)
+    longest = lengths.longest(model, tokenizer)
     if ids.shape[1] > longest:
         raise CourseError(
             f"the text has {ids.shape[1]} tokens, the model reads {longest}: shorten the text"

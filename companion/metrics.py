@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import MaskedLM
 from companion.pretraining.loop import evaluate
 from companion.tokenization import pack
@@ -33,9 +34,15 @@ def masked_lm(
     Returns:
         ``loss`` in nats (mean over masked positions), ``accuracy`` (share of masked
         positions whose most probable token is the original) and ``positions`` (their number).
+
+    Raises:
+        CourseError: one text instead of several, too little text for a row, rows longer than
+            the model.
     """
+    refuse_longer(model, length)
     packed = pack(texts, tokenizer, length)[:rows]
-    return evaluate(model, MaskedLM(tokenizer, share=share, seed=seed), packed)
+    return evaluate(model, MaskedLM(tokenizer, share=share, seed=seed), packed,
+                    device=model.device)
 
 
 def bleu(answers: Sequence[str], references: Sequence[str], chinese: bool = False) -> float:

@@ -63,6 +63,7 @@ def train_wordpiece(
     Returns:
         A tokenizer that writes ``[CLS] a [SEP]`` and ``[CLS] a [SEP] b [SEP]``.
     """
+    refuse_one_text(texts)
     if vocab_size <= len(SPECIAL):
         raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
     texts, special = list(texts), list(SPECIAL.values())
@@ -96,6 +97,7 @@ def train_bpe(
         A tokenizer with ``<|endoftext|>`` as eos and a pad token of its own. It adds no
         special tokens by itself.
     """
+    refuse_one_text(texts)
     special = {"eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
     if vocab_size < len(special) + 256:
         raise CourseError(f"vocab_size is {vocab_size}: give at least {len(special) + 256}, for "
@@ -130,6 +132,7 @@ def train_characters(
         vocab_size: the largest number of entries: the five special tokens, then the most
             frequent characters. All others become ``[UNK]``.
     """
+    refuse_one_text(texts)
     if vocab_size <= len(SPECIAL):
         raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
     normaliser = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=False)
@@ -177,7 +180,7 @@ def cut_vocabulary(
         ``(tokenizer, kept)``: ``kept`` of shape (new size,) holds the old id of every new
         id, so ``embeddings[kept]`` are the new tokenizer's embeddings.
     """
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state = json.loads(_backend(tokenizer).to_str())
     if state["model"]["type"] != "WordPiece":
         raise CourseError("only a WordPiece vocabulary can be cut: start from a BERT tokenizer")
     vocabulary = state["model"]["vocab"]
@@ -205,9 +208,33 @@ def cut_vocabulary(
     return bert_tokenizer(backend, 512), old
 
 
+def refuse_one_text(texts: Iterable[str]) -> None:
+    """Refuse a string where texts are wanted: it would be read letter by letter.
+
+    Raises:
+        CourseError: ``texts`` is a string.
+    """
+    if isinstance(texts, str):
+        raise CourseError("this is one text: give a list of texts")
+
+
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:
-    """The ids of one text after another, without special tokens and never cut."""
-    backend = tokenizer.backend_tokenizer
+    """The ids of one text after another, without special tokens and never cut.
+
+    Raises:
+        CourseError: one text instead of several, or a slow tokenizer.
+    """
+    refuse_one_text(texts)
+    return _encoded(_backend(tokenizer), texts)
+
+
+def _backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    if not tokenizer.is_fast:
+        raise CourseError(f"{type(tokenizer).__name__} is a slow tokenizer: use a fast one")
+    return tokenizer.backend_tokenizer
+
+
+def _encoded(backend: Tokenizer, texts: Iterable[str]) -> Iterator[list[int]]:
     backend.no_truncation()
     backend.no_padding()
     texts = iter(texts)
@@ -254,6 +281,11 @@ def pack(
     return pack_ids(encode(tokenizer, texts), tokenizer, length)
 
 
+def smallest_type(tokenizer: PreTrainedTokenizerBase) -> type:
+    """The type of the ids in packed rows: two bytes an id while they are enough."""
+    return np.uint16 if len(tokenizer) <= 2**16 else np.int32
+
+
 def pack_ids(
     texts: Iterable[list[int]], tokenizer: PreTrainedTokenizerBase, length: int = 128
 ) -> np.ndarray:
@@ -262,7 +294,7 @@ def pack_ids(
         raise CourseError(f"length is {length}: a row needs room for [CLS], a token and [SEP]")
     if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
         raise CourseError("this tokenizer has no [CLS] or no [SEP]: use one of a masked LM")
-    kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
+    kind = smallest_type(tokenizer)
     parts = []
     for ids in texts:
         if ids:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
-from transformers import BertForSequenceClassification
+from transformers import AutoTokenizer, BertForSequenceClassification
 
 from companion import checkpoints
 from companion.errors import CourseError
@@ -261,7 +261,65 @@ def test_names_that_lead_nowhere(arguments):
     assert "\n" not in str(caught.value)
 
 
+def test_folders_without_the_files_of_a_tokenizer_are_refused(tmp_path):
+    """transformers makes a tokenizer of nothing but special tokens of them."""
+    whole = small.prompting()
+    whole.model.save_pretrained(tmp_path)
+    for empty, message in ((str(tmp_path), "has no vocabulary: put the files"),
+                           (AutoTokenizer.from_pretrained(tmp_path), "has no words, so its files")):
+        with pytest.raises(CourseError, match=message) as caught:
+            Prompting(whole.model, empty)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_models_of_less_than_float32_are_asked_but_not_tuned(kind):
+    prompting = small.prompting()
+    prompting.model.to(kind)
+    assert prompting.predict(small.SENTENCES)
+    before = weights(prompting)
+    with pytest.raises(CourseError, match=r"too coarse to be tuned: call model.float\(\)"):
+        prompting.fine_tune(small.SENTENCES, small.LABELS)
+    assert same(before, weights(prompting))
+
+
+def test_a_last_step_that_ruins_the_weights_is_undone():
+    """Every loss is a number, so the weights themselves must be looked at."""
+    class Ruins(Prompting):
+        def _step(self, optimizer, loss):
+            super()._step(optimizer, loss)
+            with torch.no_grad():
+                next(self.model.parameters())[0, 0] = float("nan")
+
+    prompting = small.prompting(Ruins)
+    before = weights(prompting)
+    with pytest.raises(CourseError, match="weights that are no numbers: lower the learning rate"):
+        prompting.fine_tune(small.SENTENCES, small.LABELS, epochs=1)
+    assert same(before, weights(prompting)) and not prompting.model.training
+
+
+@pytest.mark.parametrize("act, message", [
+    (lambda p: p.compute_tokens_prob(ASKED, None, ["bad"]), "token_list1 is a NoneType: give a"),
+    (lambda p: p.compute_tokens_prob(ASKED, ["good"], 3), "token_list2 is a int: give a list"),
+    (lambda p: p.log_odds(None, ["good"], ["bad"]), "texts is a NoneType: give a list"),
+    (lambda p: p.predict(None), "texts is a NoneType: give a list"),
+    (lambda p: p.predict([small.PRAISE], "9"), "max_length is '9': give a whole number"),
+])
+def test_what_is_no_list_is_refused(asked, act, message):
+    with pytest.raises(CourseError, match=message) as caught:
+        act(asked)
+    assert "\n" not in str(caught.value)
+
+
 BAD_TUNING = {
+    "no list of sentences": (dict(sentences=None), "texts is a NoneType: give a list"),
+    "no list of labels": (dict(labels=None), "labels is a NoneType: give a list"),
+    "labels in rows": (dict(labels=torch.tensor(small.LABELS)[:, None]), "is not 0 or 1: give"),
+    "half an epoch": (dict(epochs=1.5), "epochs is out of range: use"),
+    "half a sentence": (dict(batch_size=1.5), "batch_size is out of range: use"),
+    "a rate in words": (dict(learning_rate="1e-3"), "learning_rate is out of range: use"),
+    "a warm-up that is none": (dict(warmup=None), "warmup is out of range: use"),
+    "no seed": (dict(seed=None), "seed is out of range: use"),
     "labels 1 and 2": (dict(labels=[1, 2] * 4), "not 0 or 1"),
     "labels as words": (dict(labels=["0", "1"] * 4), "not 0 or 1"),
     "no label": (dict(labels=[None] * 8), "not 0 or 1"),
@@ -358,6 +416,31 @@ def test_one_seed_one_result_and_the_global_generator_is_left_alone():
         results.append(prompting.fine_tune(small.SENTENCES, small.LABELS, batch_size=2, seed=seed))
         assert torch.equal(before, torch.get_rng_state())
     assert results[0] == results[1] != results[2]
+
+
+def test_every_epoch_and_every_seed_has_an_order_of_its_own():
+    class Reads(Prompting):
+        def _word_logits(self, encoded, *rest):
+            self.read = [*getattr(self, "read", []), *map(tuple, encoded.ids)]
+            return super()._word_logits(encoded, *rest)
+
+    texts = [" ".join(["film"] * (n + 1)) for n in range(8)]
+    orders = []
+    for seed in (3, 3, 4):
+        prompting = small.prompting(Reads, layers=1)
+        prompting.fine_tune(texts, small.LABELS, epochs=2, batch_size=1, seed=seed)
+        orders.append([len(ids) for ids in prompting.read])
+    first, second = orders[0][:8], orders[0][8:]
+    assert first != second and sorted(first) == sorted(second) not in (first, second)
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_equally_probable_words_give_1(fresh):
+    """"At least as probable", as ``predict`` says."""
+    with torch.no_grad():
+        for parameter in fresh.model.cls.parameters():
+            parameter.zero_()
+    assert fresh.predict([small.PRAISE, small.BLAME]) == [1, 1]
 
 
 def test_a_sentence_is_cut_only_when_asked_and_counted(asked):

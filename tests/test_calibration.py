@@ -1,5 +1,8 @@
 """Calibration: what each bias promises, and that no label is needed for it."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -24,6 +27,13 @@ def test_contextual_makes_the_content_free_answer_uniform(texts, labels, seed):
     torch.testing.assert_close(bias.exp() * mean, torch.ones(labels))
     if texts == 1:
         torch.testing.assert_close((scores + bias).softmax(1), torch.full((1, labels), 1 / labels))
+
+
+def test_contextual_with_scores_that_lie_far_apart():
+    """A probability of 0 in float32 has a logarithm all the same."""
+    assert calibration.contextual(torch.tensor([[0.0, 200.0]])).tolist() == [200, 0]
+    bias = calibration.contextual(torch.tensor([[0.0, 200.0], [0.0, 300.0]]))
+    torch.testing.assert_close(bias, torch.tensor([200 + math.log(2), 0.0]))
 
 
 @settings(deadline=None)
@@ -64,6 +74,10 @@ def test_a_constant_for_each_text_changes_nothing(seed):
         torch.ones(4, 2), [1.0, 0.0])),
     ("the prior is .*: give 3 shares", lambda: calibration.prior_matching(
         torch.ones(4, 3), [0.5, 0.5])),
+    *(("the prior is .*: give 2 shares", lambda prior=prior: method(torch.ones(4, 2), prior))
+      for method in (calibration.median, calibration.prior_matching)
+      for prior in (0.5, ["a", "b"], [math.nan, math.nan], [math.inf, 1], {"a": 1}, [[0.5], [0.5]],
+                    np.array([[0.5, 0.5]] * 2), (share for share in (0.5, 0.5)))),
 ])
 def test_bad_input_is_refused(match, call):
     refused(match, call)

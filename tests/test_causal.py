@@ -19,6 +19,7 @@ from companion.errors import CourseError
 from companion.objectives import causal
 from companion.objectives.causal import CausalLM
 from companion.objectives.masked import IGNORE
+from companion.tokenization import train_characters
 
 # No database and no random seed: the same examples on every machine. Explaining a failure
 # takes longer than finding it, and the mutants fail often.
@@ -348,6 +349,24 @@ def test_wrong_tokenizers_are_refused():
     refused("eos and padding are the same token", lambda: CausalLM(same))
 
 
+def test_unknown_tokens_are_counted_and_eos_is_not():
+    texts = ["the \u2603 river \u2603", "a dog", "\u2603"]
+    tokenizer = train_characters(["a dog the river"], 30)
+    tokenizer.eos_token = tokenizer.sep_token
+    assert causal.perplexity(gpt(), tokenizer, texts)["unknown"] == 3
+    assert causal.perplexity(gpt(), tokenizer, ["a dog"])["unknown"] == 0
+    tokenizer.unk_token = tokenizer.eos_token  # as GPT-2's, whose eos stands around each text
+    assert causal.perplexity(gpt(), tokenizer, ["a dog"])["unknown"] == 0
+
+
+@pytest.mark.parametrize("call", [
+    lambda: causal.perplexity(gpt(), TOKENIZER, "a dog"), lambda: causal.stream("a dog", TOKENIZER),
+    lambda: causal.documents("a dog", TOKENIZER), lambda: causal.pack("a dog", TOKENIZER, 2),
+])
+def test_one_text_is_not_read_letter_by_letter(call):
+    refused("this is one text: give a list of texts", call)
+
+
 def test_wrong_texts_are_refused():
     refused("text 1 holds </s>", lambda: causal.pack(["a dog", "a </s> dog"], TOKENIZER, 4))
     refused("do not fill one row of 99", lambda: causal.pack(["a dog"], TOKENIZER, 99))
@@ -359,6 +378,8 @@ def test_wrong_texts_are_refused():
     ("window is 65, but the model has 64", (65, 1)),
     ("stride is 8, window 8", (8, 8)),
     ("stride is -1", (8, -1)),
+    ("stride is 0, window 8", (8, 0)),
+    ("stride is 0, window 0", (0, None)),
     ("stride is 0, window 1", (1, None)),
 ])
 def test_wrong_windows_are_refused(match, arguments):

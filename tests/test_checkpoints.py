@@ -4,8 +4,18 @@ import json
 import shutil
 
 import pytest
+import tiny_prompts
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModel,
+    AutoModelForTokenClassification,
+    BertForPreTraining,
+    CanineConfig,
+    CanineForTokenClassification,
+    CanineTokenizer,
+)
 
 from companion import checkpoints
 from companion.errors import CourseError
@@ -69,6 +79,174 @@ def test_truncated_weights_are_refused(copy):
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(CourseError, match="model.safetensors is damaged"):
         checkpoints.load(copy)
+
+
+GARBAGE = {
+    "model.safetensors": [b"x" * 100, b"", "cut"],
+    "config.json": [b"[]", b"{", b'{"model_type": "bert", "hidden_size": "64"}'],
+    "tokenizer.json": [b"{}", b"[", "cut"],
+}
+
+
+@pytest.mark.parametrize("file, content", [(file, content) for file, contents in GARBAGE.items()
+                                           for content in contents])
+def test_damage_without_a_manifest_is_said_in_one_line(copy, file, content):
+    (copy / state.MANIFEST).unlink()
+    damaged = copy / file
+    damaged.write_bytes(damaged.read_bytes()[:5000] if content == "cut" else content)
+    with pytest.raises(CourseError) as problem:
+        checkpoints.load(copy)
+    assert one_line(problem).endswith(": check its files")
+    assert f"{copy} cannot be loaded as a masked model" in one_line(problem)
+
+
+def test_weights_of_another_size_are_refused(copy):
+    (copy / state.MANIFEST).unlink()
+    config = json.loads((copy / "config.json").read_text())
+    config["hidden_size"] *= 2
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CourseError, match="weights have other sizes than config.json says"):
+        checkpoints.load(copy)
+
+
+# --- weights that are not there -------------------------------------------------------------
+
+
+def stored(folder, model, tokenizer, change=lambda weights: weights):
+    """A folder with the model, its weights changed as a published file may differ."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    file = folder / "model.safetensors"
+    save_file(change(load_file(file)), file, metadata={"format": "pt"})
+    return folder
+
+
+def as_published(weights):
+    """Old names of layer normalisation, positions stored, the tied output layer not."""
+    names = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    kept = {}
+    for name, values in weights.items():
+        for new, old in names.items():
+            name = name.replace(new, old)
+        if "decoder" not in name:
+            kept[name] = values
+    return kept | {"bert.embeddings.position_ids": torch.arange(64)[None]}
+
+
+def with_decoder(weights):
+    """The tied output layer stored under all of its names."""
+    bias = next(name for name in weights if name in ("cls.predictions.bias", "lm_head.bias"))
+    words = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    decoder = bias.replace(".bias", ".decoder.")
+    return weights | {f"{decoder}weight": weights[words].clone(),
+                      f"{decoder}bias": weights[bias].clone()}
+
+
+def test_a_bert_as_published_is_loaded_whole(tmp_path):
+    model, tokenizer = tiny_prompts.pair("bert")
+    whole = BertForPreTraining(model.config).eval()
+    stored(tmp_path, whole, tokenizer, as_published)
+    ids = torch.tensor([[2, 30, 40, 3]])
+    loaded, _ = checkpoints.load(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(loaded(ids).logits, whole(ids).prediction_logits)
+        encoder, _ = checkpoints.load(tmp_path, "encoder")
+        assert torch.equal(encoder(ids).last_hidden_state, whole.bert(ids).last_hidden_state)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "albert"])
+def test_tied_weights_may_be_stored_once_or_twice(family, tmp_path):
+    model, tokenizer = tiny_prompts.pair(family)
+    ids = torch.tensor([[2, 30, 40, 3]])
+    for number, change in enumerate([lambda w: w] + [with_decoder] * (family != "albert")):
+        loaded, _ = checkpoints.load(stored(tmp_path / str(number), model, tokenizer, change))
+        with torch.no_grad():
+            assert torch.equal(loaded(ids).logits, model(ids).logits)
+
+
+def test_another_name_of_weights_that_are_there_is_not_missed():
+    """Some versions of transformers report it."""
+    model, _ = tiny_prompts.pair("bert")
+    checkpoints._refuse_untrained("x", "masked", model, {"cls.predictions.decoder.weight"})
+    with pytest.raises(CourseError, match="x has no masked-LM head"):
+        checkpoints._refuse_untrained("x", "masked", model, {
+            "cls.predictions.decoder.bias", "cls.predictions.bias"})
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "albert"])
+def test_a_head_that_was_never_trained_is_refused(family, tmp_path):
+    model, tokenizer = tiny_prompts.pair(family)
+    for auto, own in ((AutoModelForTokenClassification, "tagger"), (AutoModel, "encoder")):
+        stored(tmp_path, auto.from_config(model.config), tokenizer)
+        with pytest.raises(CourseError) as problem:
+            checkpoints.load(tmp_path)
+        assert "has no masked-LM head" in one_line(problem)
+        assert one_line(problem).endswith(f': load it with kind="{own}", as it was trained')
+        checkpoints.load(tmp_path, own)
+    with pytest.raises(CourseError, match='no head for tags .* load it with kind="encoder"'):
+        checkpoints.load(tmp_path, "tagger")
+
+
+def test_a_copy_of_the_tagger_is_no_masked_model(tmp_path):
+    copy = shutil.copytree(checkpoints.folder("albert-ner-zh"), tmp_path / "copy")
+    (copy / state.MANIFEST).unlink()
+    with pytest.raises(CourseError, match='no masked-LM head .* load it with kind="tagger"'):
+        checkpoints.load(copy)
+
+
+def test_a_layer_that_is_missing_is_refused(tmp_path):
+    model, tokenizer = tiny_prompts.pair("bert")
+    stored(tmp_path, model, tokenizer,
+           lambda weights: {n: w for n, w in weights.items() if "layer.1.attention" not in n})
+    for kind in ("masked", "encoder"):
+        with pytest.raises(CourseError, match="lacks 10 of the weights .*: check its files"):
+            checkpoints.load(tmp_path, kind)
+
+
+# --- tokenizers ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "albert"])
+def test_a_folder_without_a_tokenizer_is_refused(family, tmp_path):
+    model, tokenizer = tiny_prompts.pair(family)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(CourseError) as problem:
+        checkpoints.load(tmp_path)
+    assert "no tokenizer.json, vocab.txt, spiece.model" in one_line(problem)
+    tokenizer.save_pretrained(tmp_path)
+    assert len(checkpoints.load(tmp_path)[1]) == len(tokenizer)
+
+
+def test_a_tokenizer_of_special_tokens_alone_is_refused():
+    from transformers import BertTokenizer
+
+    with pytest.raises(CourseError, match="x has no vocabulary: put the files"):
+        checkpoints.refuse_tokenizer("x", BertTokenizer())
+
+
+def test_a_slow_tokenizer_is_refused(tmp_path):
+    with pytest.raises(CourseError, match=r"x has a slow tokenizer \(CanineTokenizer\): use"):
+        checkpoints.refuse_tokenizer("x", CanineTokenizer())
+    CanineForTokenClassification(CanineConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+    )).save_pretrained(tmp_path)
+    CanineTokenizer().save_pretrained(tmp_path)
+    with pytest.raises(CourseError, match="cannot be loaded"):
+        checkpoints.load(tmp_path, "tagger")
+
+
+# --- names --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [None, 3, "", ["bert-mini-en"]])
+def test_a_name_that_is_none_is_refused(name):
+    with pytest.raises(CourseError, match="the name of the model is .*: give a course checkpoint"):
+        checkpoints.load(name)
+
+
+def test_a_kind_that_is_no_text_is_refused():
+    with pytest.raises(CourseError, match=r"unknown kind \[\]: use one of"):
+        checkpoints.load("bert-mini-en", [])
 
 
 def test_missing_file_is_refused(copy):

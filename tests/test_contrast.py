@@ -2,6 +2,8 @@
 
 import copy
 import math
+from contextlib import nullcontext
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -77,6 +79,47 @@ def test_the_first_loss_is_that_of_the_objective():
     assert ours == pytest.approx(wanted, abs=1e-6)
 
 
+def gradient(settings):
+    """Length of the gradient of the first step, over the encoder; no dropout."""
+    model = encoder().train()
+    batch = contrastive.TwoViews(TOKENIZER, settings.length, False, settings.seed)(
+        [TEXTS[i] for i in texts_of(0, settings, len(TEXTS))], 0)
+    contrastive.loss(model, batch, settings.temperature, settings.pooling).backward()
+    return math.sqrt(sum(p.grad.square().sum() for p in model.parameters() if p.grad is not None))
+
+
+@pytest.mark.parametrize("temperature, clipped", [(0.02, True), (5.0, False)])
+def test_gradients_are_clipped_and_weights_decay(temperature, clipped):
+    seen = []
+
+    class Watched(torch.optim.AdamW):
+        def step(self, *arguments, **settings):
+            (group,) = self.param_groups
+            found = [p.grad.square().sum() for p in group["params"] if p.grad is not None]
+            seen.append((math.sqrt(sum(found)), group["weight_decay"]))
+            return super().step(*arguments, **settings)
+
+    settings = short(steps=1, dropout=0.0, temperature=temperature)
+    whole = gradient(settings)
+    with patch.object(torch.optim, "AdamW", Watched):
+        train(encoder(), TOKENIZER, TEXTS, settings)
+    assert (whole > 2) if clipped else (0.01 < whole < 0.9)
+    assert seen == [(pytest.approx(1.0 if clipped else whole, rel=1e-4), 0.01)]
+
+
+def test_batches_go_where_the_model_is(monkeypatch):
+    class Seen(Exception):
+        pass
+
+    def loss(model, batch, *_):
+        raise Seen({tensor.device.type for tensor in batch.values()})
+
+    monkeypatch.setattr(contrastive, "loss", loss)
+    monkeypatch.setattr(torch, "autocast", lambda device, *_, **__: nullcontext())
+    with pytest.raises(Seen, match="{'meta'}"):
+        train(encoder().to("meta"), TOKENIZER, TEXTS, short())
+
+
 def test_a_head_is_left_alone_and_every_layer_learns():
     model = encoder()
     before = copy.deepcopy(model.state_dict())
@@ -117,7 +160,15 @@ def test_an_epoch_takes_each_text_at_most_once_and_the_next_another_order():
     ("precision is 'fp16': give no or bf16", lambda: Settings(precision="fp16")),
     ("40 texts do not fill a batch of 41", lambda: train(encoder(), TOKENIZER, TEXTS,
                                                          short(size=41))),
-    ("batch has 1 texts", lambda: train(encoder(), TOKENIZER, TEXTS, short(size=1))),
+    ("size is 1: give at least 2", lambda: Settings(size=1)),
+    ("size is 0: give at least 2", lambda: Settings(size=0)),
+    ("size is -1: give at least 2", lambda: Settings(size=-1)),
+    ("pooling is 'max': give one of cls, mean", lambda: Settings(pooling="max")),
+    ("warmup is 5.0: give a share from 0 to 1", lambda: Settings(warmup=5.0)),
+    ("length is 65, but the model has 64 positions", lambda: train(encoder(), TOKENIZER, TEXTS,
+                                                                   short(length=65))),
+    ("this is one text: give a list", lambda: train(encoder(), TOKENIZER, "one text " * 9,
+                                                    short())),
     ("loss is nan at step 1: lower", lambda: train(encoder(), TOKENIZER, TEXTS,
                                                    short(rate=1e30, warmup=0.0))),
 ])

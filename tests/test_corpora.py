@@ -206,9 +206,17 @@ def test_shopping_splits_do_not_depend_on_order_or_company():
     assert len(merged) > 0.9 * len(before) and (merged["split"] == merged["split_more"]).all()
 
 
+def test_a_key_always_goes_to_the_same_split():
+    """Whatever the process: Python's own ``hash`` of a text is another one in each."""
+    assert (split_of("李明"), split_of("a good film")) == ("test", "validation")
+
+
 @given(st.text())
-def test_a_key_always_goes_to_the_same_split(key):
-    assert split_of(key) == split_of(key) in SPLITS
+def test_the_shares_decide_where_a_key_goes(key):
+    assert split_of(key) in SPLITS
+    assert split_of(key, validation=1.0, test=0.0) == "validation"
+    assert split_of(key, validation=0.0, test=0.0) == "train"
+    assert split_of(key, validation=0.0, test=1.0) == "test"
 
 
 def test_split_shares():
@@ -370,6 +378,48 @@ def test_folder_messages(tmp_path):
     assert "keep one file" in message(lambda: shopping_reviews(tmp_path))
     (tmp_path / "train.csv").unlink()
     assert "cannot read" in message(lambda: shopping_reviews(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("line, text", [
+    ('{"text": null, "label": 0}', "row 2 of train in"),
+    ('{"text": null, "label": 0}', "has no text: give it one, or remove it"),
+    ('{"text": "bad"}', "row 2 of train in"),  # and not the label of row 1, which becomes 1.0
+    ('{"text": "bad"}', "has no label: give it one, or remove it"),
+])
+def test_reviews_with_gaps_are_refused(line, text, tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"text": "good", "label": 1}\n' + line)
+    assert text in message(lambda: movie_reviews(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("labels", [[1.0, 0.0], [True, False]])
+def test_labels_may_be_fractions_and_truth_values(labels, tmp_path):
+    pd.DataFrame({"text": ["good", "bad"], "label": labels}).to_parquet(tmp_path / "train.parquet")
+    assert movie_reviews(tmp_path)["train"]["label"] == [1, 0]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("row, text", [
+    ('{"tokens": ["好"]}', "row 2 of train"),
+    ('{"tokens": ["好"]}', "pos that are no list of strings"),
+    ('{"tokens": [1, 2], "pos": ["m", "m"]}', "row 2 of train"),
+    ('{"tokens": [1, 2], "pos": ["m", "m"]}', "tokens that are no list of strings"),
+    ('{"tokens": ["好"], "pos": ["a"], "block": "x"}', "a block that is no whole number"),
+    ('{"tokens": ["好"], "pos": ["a"], "block": 1.5}', "a block that is no whole number"),
+    ('{"tokens": ["好"], "pos": ["a"], "block": null}', "a block that is no whole number"),
+])
+def test_a_newspaper_with_gaps_is_refused(row, text, tmp_path):
+    first = '{"tokens": ["李明", "来"], "pos": ["nr", "v"], "block": 0}\n'
+    (tmp_path / "train.jsonl").write_text(first + row, encoding="utf-8")
+    assert text in message(lambda: people_daily(tmp_path))
+
+
+def test_a_row_is_counted_within_its_split(tmp_path):
+    for split, label in (("train", "1"), ("validation", "1"), ("test", "null")):
+        (tmp_path / f"{split}.jsonl").write_text('{"text": "good", "label": 1}\n'
+                                                 f'{{"text": "fine", "label": {label}}}')
+    assert "row 2 of test in" in message(lambda: movie_reviews(tmp_path))
 
 
 def test_unknown_collection():

@@ -318,6 +318,12 @@ def test_rows_become_tuples():
 # --- refusals -----------------------------------------------------------------------------
 
 
+def test_generators_are_as_good_as_lists(parts):
+    asker = finder(parts)
+    assert asker.predict(text for text in SENTENCES) == asker.predict(SENTENCES)
+    assert asker.questions(text for text in SENTENCES) == asker.questions(SENTENCES)
+
+
 @pytest.mark.parametrize("act, cause", [
     (lambda p: candidates.candidates("..."), "no word"),
     (lambda p: candidates.candidates(None), "of type NoneType"),
@@ -329,6 +335,10 @@ def test_rows_become_tuples():
     (lambda p: finder(p, pattern="{text} is a {mask}."), "has the slots text"),
     (lambda p: finder(p).predict([]), "no texts"),
     (lambda p: finder(p).predict("a dog"), "one text where a list"),
+    (lambda p: finder(p).predict(None), "texts is a NoneType: give a list"),
+    (lambda p: finder(p).choose_margin(["a dog"], None), "gold is a NoneType: give a list"),
+    (lambda p: Gazetteer(None, [[]]), "texts is a NoneType: give a list"),
+    (lambda p: Gazetteer(["Ann"], [[Entity(0, 3, "PER")]]).predict("Ann"), "texts is a str: give"),
     (lambda p: finder(p).predict(["a dog", " "]), "text 1: the text has no word"),
     (lambda p: finder(p).predict(["a [MASK] dog"]), r"special token \[MASK\]"),
     (lambda p: finder(p).predict(["dog " * 70]), "tokens longer than the model reads"),

@@ -130,6 +130,21 @@ def test_a_file_of_your_own_is_read(tmp_path):
     assert spans(entity_sentences(file)["test"][0]) == ["Ann"]
 
 
+def test_a_separator_inside_a_text_ends_no_line(tmp_path):
+    file = tmp_path / "own.jsonl"
+    odd = GOOD | {"text": TEXT + "\u2028More."}
+    lines = [json.dumps(row, ensure_ascii=False) for row in (odd, OTHER)]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert entity_sentences(file)["train"]["text"] == [odd["text"]]
+
+
+def test_another_encoding_is_named(tmp_path):
+    line = json.dumps({"text": "李明"}, ensure_ascii=False)
+    (tmp_path / "own.jsonl").write_bytes(line.encode("gbk"))
+    with pytest.raises(CourseError, match="own.jsonl is not UTF-8: save"):
+        entity_sentences(tmp_path / "own.jsonl")
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(CourseError, match="none.jsonl cannot be read"):
         entity_sentences("none.jsonl")

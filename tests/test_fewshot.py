@@ -98,6 +98,7 @@ def test_a_checksum_sees_order_and_part():
     ("no column 'id': take", lambda: draw(SPLIT.remove_columns("id"), 4, 13)),
     ("no column 'label': take", lambda: draw(SPLIT.remove_columns("label"), 4, 13)),
     ("K is 0: give at least 1", lambda: draw(SPLIT, 0, 13)),
+    ("K is 1.5: give at least 1", lambda: draw(SPLIT, 1.5, 13)),
     ("has 130 examples, and K = 66 needs 132", lambda: draw(SPLIT, 66, 13)),
     ("the split has 1 classes: a draw", lambda: draw(made((50,)), 4, 13)),
 ])

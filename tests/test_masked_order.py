@@ -81,6 +81,25 @@ def test_a_text_without_pairs_gives_plain_rows_alone():
     assert (rows[:, LENGTH:] == 0).all() and len(rows) == 30 * 4 // (LENGTH - 2)
 
 
+def test_texts_that_form_pairs_alone_give_no_plain_row():
+    """Six sentences of 12 tokens are three pairs; what is over does not fill a row of 24."""
+    six = [text[: 6 * 12] for text in news(3)]
+    rows = pack_pairs(six, TOKENIZER, LENGTH)
+    assert len(rows) == 9 and (rows[:, LENGTH] != TOKENIZER.pad_token_id).all()
+    assert rows.dtype == pack_pairs(news(40), TOKENIZER, LENGTH).dtype
+    # A sentence that is over has 12 tokens and its end: 21 do not fill the 22 places of a row.
+    (text,) = news(1)
+    assert len(pack_pairs([text, text[:7]], TOKENIZER, LENGTH)) == 3
+    assert len(pack_pairs([text, text[:8]], TOKENIZER, LENGTH)) == 3 + 1
+    with pytest.raises(CourseError, match="do not fill one row of 24"):
+        pack_pairs([news(1)[0][:12]], TOKENIZER, LENGTH)  # neither pairs nor a row
+
+
+def test_one_text_is_not_read_letter_by_letter():
+    with pytest.raises(CourseError, match="this is one text: give a list of texts"):
+        pack_pairs(news(1)[0], TOKENIZER, LENGTH)
+
+
 # --- batches ------------------------------------------------------------------------------
 
 

@@ -4,9 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import tiny
+import torch
 
 from companion import metrics
 from companion.errors import CourseError
+from companion.objectives.masked import MaskedLM
+from companion.pretraining.loop import evaluate
+from companion.tokenization import pack
 
 SENTENCE = "the film was long but the acting was wonderful"
 
@@ -66,7 +71,41 @@ def test_probe_finds_what_is_linear_and_only_that():
     assert 0.35 < metrics.probe(features[:400], crossed[:400], features[400:], crossed[400:]) < 0.65
 
 
+TOKENIZER = tiny.wordpiece()
+TEXTS = tiny.texts(40)
+
+
+def masked_model():
+    torch.manual_seed(1)
+    return tiny.model(vocabulary=len(TOKENIZER), initializer_range=0.3)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("share", [0.15, 0.4])
+def test_the_masked_score_is_that_of_the_objective(seed, share):
+    model, rows = masked_model(), pack(TEXTS, TOKENIZER, 16)
+    found = metrics.masked_lm(model, TOKENIZER, TEXTS, share, seed, 16, rows=20)
+    assert found == evaluate(model, MaskedLM(TOKENIZER, share=share, seed=seed), rows[:20])
+    assert found["positions"] == round(share * 20 * 14)
+
+
+def test_the_seed_decides_what_is_masked():
+    losses = [metrics.masked_lm(masked_model(), TOKENIZER, TEXTS, seed=seed, length=16)["loss"]
+              for seed in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_score_is_computed_where_the_model_is(monkeypatch):
+    monkeypatch.setattr(metrics, "evaluate", lambda *_, device: device)
+    where = metrics.masked_lm(masked_model().to("meta"), TOKENIZER, TEXTS, length=16)
+    assert where == torch.device("meta")
+
+
 @pytest.mark.parametrize(("call", "words"), [
+    (lambda: metrics.masked_lm(masked_model(), TOKENIZER, TEXTS),
+     "length is 128, but the model has 64 positions: give at most 64"),
+    (lambda: metrics.masked_lm(masked_model(), TOKENIZER, " ".join(TEXTS), length=16),
+     "this is one text: give a list of texts"),
     (lambda: metrics.bleu([], []), "nothing to score"),
     (lambda: metrics.bleu(["a"], ["a", "b"]), "1 answers but 2 references"),
     (lambda: metrics.bleu("a", ["a"]), "answers is one text"),

@@ -1,5 +1,6 @@
 """Learned pooling and its training: properties, broken copies, refusals."""
 
+from contextlib import nullcontext
 from unittest.mock import patch
 
 import pytest
@@ -94,6 +95,21 @@ def check_a_rate_of_zero_leaves_a_part():
         assert not torch.equal(getattr(before, other), getattr(after, other))
 
 
+def check_both_rates_fall_linearly_to_zero():
+    first, second = views()[0]
+    seen = []
+
+    class Watched(torch.optim.Adam):
+        def step(self, *arguments, **settings):
+            seen.append([group["lr"] for group in self.param_groups])
+            return super().step(*arguments, **settings)
+
+    with patch.object(torch.optim, "Adam", Watched):
+        train_pooling(first, second, PoolSettings(steps=4, size=40, rate=0.08, query_rate=0.4))
+    for rates, full in zip(zip(*seen), (0.08, 0.4)):
+        assert rates == pytest.approx([full, 0.75 * full, 0.5 * full, 0.25 * full])
+
+
 PROPERTIES = [check for name, check in sorted(globals().items()) if name.startswith("check_")]
 
 
@@ -186,7 +202,26 @@ def test_states_are_those_of_the_model_whatever_the_batches():
     assert torch.allclose(found.means(), means, atol=0.02)
 
 
+def test_batches_go_where_the_model_is(monkeypatch):
+    class Seen(Exception):
+        pass
+
+    def look(module, arguments, inputs):
+        raise Seen({tensor.device.type for tensor in inputs.values()})
+
+    tokenizer = tiny.wordpiece()
+    model = tiny.model(vocabulary=len(tokenizer)).to("meta")
+    model.base_model.register_forward_pre_hook(look, with_kwargs=True)
+    monkeypatch.setattr(torch, "autocast", lambda device, *_, **__: nullcontext())
+    with pytest.raises(Seen, match="{'meta'}"):
+        read_states(model, tokenizer, tiny.texts(2), length=12)
+
+
 @pytest.mark.parametrize("message, call", [
+    ("length is 65, but the model has 64 positions: give at most 64",
+     lambda: read_states(tiny.model(), tiny.wordpiece(), ["a film"], length=65)),
+    ("size is 0: give at least 2", lambda: PoolSettings(size=0)),
+    ("size is 1: give at least 2", lambda: PoolSettings(size=1)),
     ("give a list of texts", lambda: read_states(tiny.model(), tiny.wordpiece(), "one text")),
     ("give a list of texts", lambda: read_states(tiny.model(), tiny.wordpiece(), [])),
     ("steps is 0: give at least 1", lambda: PoolSettings(steps=0)),

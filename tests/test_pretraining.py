@@ -19,12 +19,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tiny_runs import KILLED_AT, KILLS, SAVE_EVERY, STEPS
-from transformers import AutoModelForMaskedLM, AutoTokenizer, BertModel
+from transformers import (
+    CONFIG_MAPPING,
+    AutoModelForMaskedLM,
+    AutoModelForPreTraining,
+    AutoTokenizer,
+    BertModel,
+    BertTokenizer,
+)
 
 from companion.errors import CourseError
 from companion.objectives.masked import MaskedLM
-from companion.pretraining import build, loop, pretrain, state
+from companion.pretraining import Recipe, build, loop, pretrain, state
 from companion.pretraining.optimisers import optimisers
+from companion.pretraining.recipe import FOLDER
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
                "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
@@ -529,6 +537,24 @@ def test_a_head_that_is_there_is_kept(tmp_path):
     assert not fresh
 
 
+@pytest.mark.parametrize("family", ["bert", "albert"])
+@pytest.mark.parametrize("objective", ["masked_order", "masked_next"])
+def test_a_new_head_for_pairs_leaves_the_output_bias(tmp_path, family, objective):
+    whole = tiny.model(family)
+    torch.nn.init.normal_(whole.get_output_embeddings().bias)
+    whole.save_pretrained(tmp_path)
+    recipe = tiny_runs.recipe()
+    recipe.objective, recipe.model.start, recipe.model.config = objective, str(tmp_path), {}
+    model, fresh = build.model(recipe, material(tiny.wordpiece(), counts=np.arange(120)))
+    assert torch.equal(model.get_output_embeddings().bias, whole.get_output_embeddings().bias)
+    assert any(name.endswith("bias") for name in fresh)  # of the new head
+    # A bias that is new is set, whatever else is there.
+    AutoModelForPreTraining.from_config(whole.config).base_model.save_pretrained(tmp_path)
+    model, _ = build.model(recipe, material(tiny.wordpiece(), counts=np.arange(120)))
+    share = (torch.arange(120) + 1) / (np.arange(120).sum() + 120)
+    assert torch.allclose(model.get_output_embeddings().bias.softmax(0), share, atol=1e-6)
+
+
 def test_a_fresh_model():
     tokenizer, recipe = tiny.wordpiece(), tiny_runs.recipe()
     for kind in ("bert", "albert", "roberta"):
@@ -541,7 +567,8 @@ def test_a_fresh_model():
     refused("'brt' is no kind of model for the objective masked: use", lambda: build.model(recipe, material(tokenizer)))
 
 
-@pytest.mark.parametrize("kind, longest", [("bert", 32), ("roberta", 31)])
+@pytest.mark.parametrize("kind, longest", [("bert", 32), ("roberta", 31), ("xlm-roberta", 31),
+                                           ("camembert", 31), ("mpnet", 30)])
 def test_rows_longer_than_the_model_are_refused(kind, longest):
     tokenizer, recipe = tiny.wordpiece(), tiny_runs.recipe()
     recipe.model.kind, recipe.text.row_length = kind, longest
@@ -550,6 +577,71 @@ def test_rows_longer_than_the_model_are_refused(kind, longest):
     recipe.text.row_length += 1
     refused(f"row_length is {longest + 1}, but the model has {longest} positions: shorten",
             lambda: build.model(recipe, material(tokenizer)))
+
+
+def test_rows_longer_than_the_start_model_are_refused(tmp_path):
+    tiny.model("roberta").save_pretrained(tmp_path)  # 64 positions, and padding is number 0
+    recipe = tiny_runs.recipe()
+    recipe.model.start, recipe.model.config, recipe.text.row_length = str(tmp_path), {}, 64
+    refused("row_length is 64, but the model has 63 positions: shorten",
+            lambda: build.model(recipe, material(tiny.wordpiece())))
+
+
+@pytest.mark.parametrize("match, config", [
+    ("not a multiple of the number of attention heads", {"num_attention_heads": 3}),
+    ("Field 'hidden_size' expected int, got str", {"hidden_size": "16"}),
+    ("KeyError: 'gelux'", {"hidden_act": "gelux"}),
+    ("has the key 'hidden', which a model of the kind bert does not know", {"hidden": 16}),
+    ("has the key 'to_dict', which", {"to_dict": 16}),
+])
+def test_a_configuration_that_no_model_can_have_is_refused(match, config):
+    recipe = tiny_runs.recipe()
+    recipe.model.config |= config
+    refused(f"{match}.*: (mend config in|remove it)",
+            lambda: build.model(recipe, material(tiny.wordpiece())))
+
+
+def test_other_names_of_a_key_are_known():
+    recipe, tokenizer = tiny_runs.recipe(objective="causal"), tiny.byte_bpe()
+    recipe.model.config = {"hidden_size": 16, "num_attention_heads": 2, "n_layer": 1}
+    model, _ = build.model(recipe, material(tokenizer))
+    assert model.config.n_embd == 16
+
+
+@pytest.mark.parametrize("match, start, objective, config", [
+    ("OSError", "/nowhere", "masked", {}),
+    ("OSError", "nobody/no-such-model", "masked", {}),  # the tests run offline
+    ("ModuleNotFoundError: No module named 'nosuch'", "package:nosuch.sub/x", "masked", {}),
+    ("ValueError: Unrecognized configuration class", "albert", "causal", {}),
+    ("unexpected keyword argument 'nonsense'", "albert", "masked", {"nonsense": 3}),
+    ("RuntimeError: the weights have other sizes", "albert", "masked", {"hidden_size": 32}),
+    ("SafetensorError", "damaged", "masked", {}),
+])
+def test_a_start_that_cannot_be_used_is_refused(tmp_path, match, start, objective, config):
+    for name in ("albert", "damaged"):
+        tiny.model("albert").save_pretrained(tmp_path / name)
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"x" * 100)
+    recipe = tiny_runs.recipe()
+    recipe.objective, recipe.model.config = objective, config
+    recipe.model.start = str(tmp_path / start) if start in ("albert", "damaged") else start
+    refused(f"({match}).*: mend", lambda: build.model(recipe, material(tiny.wordpiece())))
+
+
+def test_a_start_without_a_tokenizer_is_refused(tmp_path):
+    recipe = tiny_runs.recipe()
+    recipe.model.start, recipe.model.vocabulary = str(tmp_path), 0
+    refused("the tokenizer of .* cannot be loaded .*: mend 'start'",
+            lambda: build._start_tokenizer(str(tmp_path)))
+    BertTokenizer().save_pretrained(tmp_path)
+    refused("has no vocabulary: put the files", lambda: build._start_tokenizer(str(tmp_path)))
+    tiny.wordpiece().save_pretrained(tmp_path)
+    assert len(build._start_tokenizer(str(tmp_path))) == len(tiny.wordpiece())
+
+
+@pytest.mark.parametrize("name", [file.stem for file in sorted(FOLDER.glob("*.toml"))])
+def test_every_key_of_the_recipes_is_known(name):
+    model = Recipe.read(name).model
+    build._refuse_unknown({} if model.start else model.config, CONFIG_MAPPING[model.kind]())
 
 
 def test_a_package_that_is_not_there_is_refused():

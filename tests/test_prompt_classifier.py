@@ -201,6 +201,14 @@ def test_contextual_calibration_reads_content_free_inputs(family):
     assert two.bias.shape == (2,)
 
 
+def test_generators_are_read_once_for_all_members():
+    both = Ensemble([classifier(), classifier(template=Template("It was {mask} : {text}"))])
+    listed = both.calibrate("median", TEXTS).scores(TEXTS)
+    both.calibrate("median", (text for text in TEXTS))
+    assert torch.equal(both.scores(text for text in TEXTS), listed)
+    assert torch.equal(both.members[0].scores(t for t in TEXTS), both.members[0].scores(TEXTS))
+
+
 def test_ensembles():
     members = [classifier(), classifier(template=Template("It was {mask} : {text}"))]
     both = Ensemble(members).calibrate("median", TEXTS)
@@ -222,6 +230,19 @@ def test_ensembles():
     ("does not know '☃'", lambda: classifier(words={"a": "☃", "b": "bad"})),
     ("there are no texts: give", lambda: classifier().scores([])),
     ("one text where a list is expected", lambda: classifier().predict("good")),
+    ("one text where a list is expected", lambda: classifier().evaluate("abc", ["pos"] * 3)),
+    ("one text where a list is expected", lambda: classifier().calibrate("contextual", "N/A")),
+    ("one text where a list is expected",
+     lambda: classifier().calibrate("contextual", {"text": "N/A"})),
+    ("slot 'text', is a NoneType: give a str",
+     lambda: classifier().calibrate("contextual", [{"text": None}])),
+    ("texts is a NoneType: give a list", lambda: classifier().predict(None)),
+    ("texts is a int: give a list", lambda: classifier().predict(3)),
+    ("labels is a NoneType: give a list", lambda: classifier().evaluate(["a"], None)),
+    ("labels is a str: give a list", lambda: classifier(words={"p": "good", "n": "bad"}).evaluate(
+        ["a", "b"], "pn")),
+    ("one text where a list is expected", lambda: Ensemble([classifier()]).scores("good")),
+    ("the prior is 0.5: give 2 shares", lambda: classifier().calibrate("prior", ["a"], 0.5)),
     ("text 1, slot 'text', is empty", lambda: classifier().predict(["good", ""])),
     ("2 texts and 1 labels: give one label", lambda: classifier().evaluate(["a", "b"], ["pos"])),
     ("label 1 is none of the verbalizer's .'pos', 'neg'.: use",

@@ -10,13 +10,14 @@ from torch import nn
 from companion.errors import CourseError
 from companion.objectives import causal, masked, spans
 from companion.pretraining import build, loop
-from companion.pretraining.recipe import OBJECTIVES
+from companion.pretraining.recipe import OBJECTIVES, Masking
 from companion.pretraining.tasks import TASKS
 from companion.tokenization import train_bpe, train_wordpiece
 
 
 # Their model's own loss is the one that is logged; "masked_order" has two heads and tests of its own.
-ONE_HEAD = [name for name in TASKS if name not in ("masked_order", "masked_next")]
+BASE = {"masked_order": "masked", "masked_next": "masked"}  # a tiny recipe of another objective
+ONE_HEAD = [name for name in TASKS if name not in BASE]
 
 
 def begun(objective: str):
@@ -68,15 +69,41 @@ def test_the_evaluation_is_the_mean_over_all_positions(objective):
     assert result["accuracy"] == pytest.approx(right / count)
 
 
-@pytest.mark.parametrize("objective", ["masked", "spans"])
+def tensors(collator, rows):
+    return {name: tensor for name, tensor in collator(rows, 0).items()}
+
+
+def equal(one, two):
+    return one.keys() == two.keys() and all(
+        one[name].shape == two[name].shape and torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("objective", sorted(TASKS))
 def test_validation_does_not_depend_on_the_corruption_of_training(objective):
-    recipe, task, _, tokenizer, rows = begun(objective)
-    before = task.judge(recipe, tokenizer)(rows[:4], 0), task.collator(recipe, tokenizer)(rows[:4], 0)
-    recipe.masking.share, recipe.spans.share, recipe.spans.mean = 0.4, 0.4, 6.0
-    after = task.judge(recipe, tokenizer)(rows[:4], 0), task.collator(recipe, tokenizer)(rows[:4], 0)
-    assert torch.equal(before[0]["input_ids"], after[0]["input_ids"])
-    assert before[1]["labels"].shape != after[1]["labels"].shape or not torch.equal(
-        before[1]["labels"], after[1]["labels"])
+    recipe = tiny_runs.recipe(objective=BASE.get(objective, objective))
+    recipe.objective, task = objective, TASKS[objective]
+    train = train_bpe if recipe.model.tokenizer == "bpe" else train_wordpiece
+    tokenizer = task.prepare(train(tiny.texts(200), recipe.model.vocabulary), recipe)
+    rows = task.pack(tiny.texts(60, 1), tokenizer, recipe.text.row_length)[:8]
+    before = [tensors(make(recipe, tokenizer), rows) for make in (task.judge, task.collator)]
+    for change in ({"share": 0.4}, {"hidden": 0.0}, {"random": 0.2}, {"whole_words": True}):
+        recipe.masking = Masking(**change)
+        assert equal(before[0], tensors(task.judge(recipe, tokenizer), rows))
+        if objective.startswith("masked"):
+            assert not equal(before[1], tensors(task.collator(recipe, tokenizer), rows))
+    recipe.spans.share, recipe.spans.mean = 0.4, 6.0
+    assert equal(before[0], tensors(task.judge(recipe, tokenizer), rows))
+    if objective == "spans":
+        assert not equal(before[1], tensors(task.collator(recipe, tokenizer), rows))
+
+
+def test_a_causal_model_is_judged_as_it_is_trained():
+    recipe, task, _, tokenizer, rows = begun("causal")
+    for isolate in (False, True):
+        recipe.causal.isolate = isolate
+        judged, trained = (tensors(make(recipe, tokenizer), rows[:4])
+                           for make in (task.judge, task.collator))
+        assert equal(judged, trained) and ("attention_mask" in judged) == isolate
 
 
 def test_the_models_know_their_special_tokens():

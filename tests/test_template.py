@@ -5,6 +5,7 @@ import tiny
 import tiny_prompts
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import CanineTokenizer
 
 from companion.errors import CourseError
 from companion.prompting import Template
@@ -152,6 +153,20 @@ TWO = "{text} {span} is a {mask}."
 ])
 def test_inputs_that_cannot_be_used_are_refused(match, pattern, inputs):
     refused(match, lambda: Template(pattern).encode(TOKENIZERS["bert"], inputs, 20))
+
+
+def test_what_is_no_text_is_refused_without_a_tokenizer_too():
+    refused("slot 'text', is a NoneType: give a str",
+            lambda: Template("{text} {mask}").fill({"text": None}))
+    refused("texts is a NoneType: give a list",
+            lambda: Template("{text} {mask}").encode(TOKENIZERS["bert"], None, 20))
+
+
+def test_slow_tokenizers_are_refused():
+    slow = CanineTokenizer()
+    slow.mask_token = "[MASK]"
+    refused("CanineTokenizer has no offsets: use a fast tokenizer",
+            lambda: Template("{text} {mask}").encode(slow, ["a"], 30))
 
 
 def test_masks_that_do_not_fit_and_tokenizers_without_them_are_refused():

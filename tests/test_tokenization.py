@@ -6,14 +6,17 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import CanineTokenizer
 
 from companion.errors import CourseError
 from companion.tokenization import (
     SPECIAL,
     by_length,
     cut_vocabulary,
+    encode,
     pack,
     train_bpe,
+    train_characters,
     train_wordpiece,
     word_starts,
 )
@@ -85,6 +88,23 @@ def test_what_cannot_be_packed_is_refused():
     causal = tiny.byte_bpe()
     causal.cls_token = None
     refused(r"no \[CLS\] or no \[SEP\]: use", lambda: pack(TEXTS, causal, 8))
+
+
+ONE_TEXT = "the river in the morning"
+
+
+@pytest.mark.parametrize("call", [
+    lambda: encode(TOKENIZER, ONE_TEXT), lambda: pack(ONE_TEXT, TOKENIZER, 4),
+    lambda: cut_vocabulary(TOKENIZER, ONE_TEXT, 100), lambda: train_wordpiece(ONE_TEXT, 100),
+    lambda: train_bpe(ONE_TEXT, 300), lambda: train_characters(ONE_TEXT, 100),
+])
+def test_one_text_is_not_read_letter_by_letter(call):
+    refused("this is one text: give a list of texts", call)
+
+
+def test_slow_tokenizers_are_refused():
+    refused("CanineTokenizer is a slow tokenizer: use", lambda: encode(CanineTokenizer(), TEXTS))
+    refused("is a slow tokenizer: use", lambda: cut_vocabulary(CanineTokenizer(), TEXTS, 100))
 
 
 # --- training -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Prompt tuning, soft prompts and head fine-tuning: the loss, what changes, the same bits."""
 
 import copy
+import json
 import math
 from dataclasses import replace
 
@@ -10,7 +11,9 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
+from transformers import CanineTokenizer, PreTrainedTokenizerFast
 
 from companion.errors import CourseError
 from companion.prompting import PromptClassifier, Template, Verbalizer
@@ -244,6 +247,30 @@ def test_every_setting_changes_the_result(change):
     assert changed(weights(one.model), other.model)
 
 
+def test_decay_is_for_tables_alone():
+    budget = replace(QUICK, steps=1, warmup=0, decay=0)
+    one, _ = tune(prompts(), TEXTS, LABELS, budget)
+    other, _ = tune(prompts(), TEXTS, LABELS, replace(budget, decay=0.5))
+    tables = {name for name, value in one.model.named_parameters() if value.ndim > 1}
+    assert changed(weights(one.model), other.model) == tables < set(weights(one.model))
+
+
+def test_dropout_stands_before_the_linear_layer():
+    """The model here has none of its own."""
+    with_it, without = (head_tuning(head(), TEXTS, LABELS, QUICK, dropout=share)[1][0]
+                        for share in (0.5, 0.0))
+    assert with_it != without
+
+
+def test_generators_are_as_good_as_lists():
+    for learn, start in ((tune, prompts()), (head_tuning, head())):
+        _, one = learn(start, TEXTS, LABELS, QUICK)
+        _, two = learn(start, (text for text in TEXTS), (label for label in LABELS), QUICK)
+        assert one == two
+    assert torch.equal(head().scores(text for text in TEXTS), head().scores(TEXTS))
+    assert HeadClassifier(model(), iter(("in", "out")), tokenizer=TOKENIZER).labels == ("in", "out")
+
+
 def test_fresh_rate_is_for_the_linear_layer_alone():
     one, _ = head_tuning(head(), TEXTS, LABELS, replace(QUICK, steps=1, warmup=0))
     other, _ = head_tuning(head(), TEXTS, LABELS, replace(QUICK, steps=1, warmup=0,
@@ -310,6 +337,30 @@ def test_soft_words_are_in_the_template_only():
         range(len(tuned.model.get_input_embeddings().soft)))
 
 
+def joining():
+    """Byte-level BPE that writes "!." as one token."""
+    tokenizer = tiny.byte_bpe()
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    state["model"]["vocab"]["!."] = len(tokenizer)
+    state["model"]["merges"].append(["!", "."])
+    backend = Tokenizer.from_str(json.dumps(state))
+    special = {name: getattr(tokenizer, name) for name in (
+        "cls_token", "pad_token", "sep_token", "unk_token", "mask_token")}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
+
+
+def test_a_text_that_grows_together_with_a_soft_prompt_is_refused():
+    tokenizer = joining()
+    made = model("roberta", tokenizer)
+    classifier = prompts({0: ["window", "win"], 1: ["river", "bro"]}, made,
+                         "{text}. it was a {mask} .", tokenizer)
+    still, _ = tune(classifier, TEXTS, [0, 1] * 4, replace(QUICK, steps=1, rate=1e-30), "prompt")
+    assert torch.allclose(still.scores(["the river"]), classifier.scores(["the river"]), atol=1e-5)
+    with pytest.raises(CourseError, match="text 1 changes the tokens .*: put a space between"):
+        still.scores(["the river", "the river!"])
+    assert still.template.encode(tokenizer, ["the river! a"], 64)  # no touch, no refusal
+
+
 def test_a_long_text_is_cut_and_soft_words_stay():
     classifier = prompts()
     classifier.max_length = 16
@@ -360,6 +411,32 @@ def test_a_cut_of_the_head_is_counted(cut):
                                                  part="prompt")),
     ("one text and one mask: tune", lambda: tune(
         prompts(pattern="{a} it {mask} {b}"), [{"a": "the", "b": "dog"}], ["in"], part="prompt")),
+    ("grows together with its text: put a space", lambda: tune(
+        prompts(pattern="{text}fter it was a {mask} ."), TEXTS, LABELS, part="prompt")),
+    ("texts is a NoneType: give", lambda: tune(prompts(), None, LABELS)),
+    ("labels is a NoneType: give", lambda: tune(prompts(), TEXTS, None)),
+    ("labels is a str: give", lambda: tune(prompts(), TEXTS[:2], "in")),
+    ("texts is one text: give", lambda: tune(prompts(), {"text": "a dog"}, ["in"])),
+    ("texts is a NoneType: give", lambda: head_tuning(head(), None, LABELS)),
+    ("dropout is 1: give a share", lambda: head_tuning(head(), TEXTS, LABELS, dropout=1)),
+    ("texts is a str: give", lambda: head().predict("a dog")),
+    ("texts is a NoneType: give", lambda: head().predict(None)),
+    ("labels is a NoneType: give", lambda: HeadClassifier(model(), None, tokenizer=TOKENIZER)),
+    ("in training mode, .*: call model.eval", lambda: head(model().train())),
+    ("pooling is 'max': give", lambda: head(pooling="max")),
+    ('cut is \'End\': use "end"', lambda: head(cut="End")),
+    ("CanineTokenizer has no offsets: use a fast tokenizer", lambda: HeadClassifier(
+        model(), ("in", "out"), tokenizer=CanineTokenizer()).encode(["a"])),
+    ("steps is 2.5: give", lambda: Budget(steps=2.5)),
+    ("steps is None: give", lambda: Budget(steps=None)),
+    ("size is 1.5: give", lambda: Budget(size=1.5)),
+    ("rate is None: give", lambda: Budget(rate=None)),
+    ("rate is 1e-3: give", lambda: Budget(rate="1e-3")),
+    ("warmup is None: give", lambda: Budget(warmup=None)),
+    ("decay is -1: give", lambda: Budget(decay=-1)),
+    ("decay is nan: give", lambda: Budget(decay=math.nan)),
+    ("seed is -1: give", lambda: Budget(seed=-1)),
+    ("seed is 1.5: give", lambda: Budget(seed=1.5)),
     ("has a soft prompt already: begin", lambda: tune(
         tune(prompts(), TEXTS, LABELS, QUICK, "prompt")[0], TEXTS, LABELS, QUICK, "prompt")),
     ("there are no texts: give", lambda: head_tuning(head(), [], [])),
@@ -369,7 +446,6 @@ def test_a_cut_of_the_head_is_counted(cut):
      lambda: HeadClassifier(model(), ["in"], tokenizer=TOKENIZER)),
     ("unknown precision 'half': use",
      lambda: HeadClassifier(model(), ["in", "out"], tokenizer=TOKENIZER, precision="half")),
-    ("pooling is 'max': give", lambda: head(pooling="max").features(TEXTS)),
     ("steps is 0: give", lambda: Budget(steps=0)),
     ("size is 0: give", lambda: Budget(size=0)),
     ("rate is 0: give", lambda: Budget(rate=0)),
@@ -383,11 +459,20 @@ def test_what_cannot_be_used_is_refused(match, call):
     assert "\n" not in str(problem.value) and ": " in str(problem.value)
 
 
-def test_after_a_loss_that_is_not_finite_the_model_is_usable_again():
+@pytest.mark.parametrize("steps, match", [
+    (4, "loss is nan at step 2: lower"), (1, "weights that are no numbers: lower the rate")])
+def test_after_a_loss_that_is_not_finite_the_model_is_usable_again(steps, match):
     made = model()
-    with pytest.raises(CourseError):
-        tune(prompts(made=made), TEXTS, LABELS, replace(QUICK, rate=1e30, warmup=0), in_place=True)
+    before, broken = weights(made), replace(QUICK, steps=steps, rate=1e39, warmup=0)
+    with pytest.raises(CourseError, match=match):
+        tune(prompts(made=made), TEXTS, LABELS, broken, in_place=True)
     assert not made.training and all(p.requires_grad for p in made.parameters())
+    assert not changed(before, made)
+    start = head()
+    before, linear = weights(start.model), weights(start.head)
+    with pytest.raises(CourseError, match=match):
+        head_tuning(start, TEXTS, LABELS, broken, in_place=True)
+    assert not changed(before, start.model) and not changed(linear, start.head)
 
 
 # --- broken copies --------------------------------------------------------------------------

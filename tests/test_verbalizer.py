@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from test_template import refused
+from transformers import CanineTokenizer
 
 from companion.prompting import Verbalizer
 from companion.prompting.verbalizer import vocabulary_words, word_tokens
@@ -65,12 +66,24 @@ def test_aggregation(first, second, seed):
     ("label 'b' has no words: give at least one", ({"a": ["x"], "b": []},)),
     ("label 'b' has a word that is empty or no str: give", ({"a": ["x"], "b": [" "]},)),
     ("label 'b' has a word that is empty", ({"a": ["x"], "b": [3]},)),
+    ("the entry of 'b' is a NoneType: give a list", ({"a": ["x"], "b": None},)),
+    ("the entry of 'b' is a int: give a list", ({"a": ["x"], "b": 3},)),
     ("'x' stands under 'a' and under 'b': keep it once", ({"a": ["x"], "b": ["y", "x"]},)),
     ("'x' stands twice under 'a': keep", ({"a": ["x", "x "], "b": ["y"]},)),
     ("unknown aggregation 'sum': use one of logsumexp, mean, max", ({"a": "x", "b": "y"}, "sum")),
 ])
 def test_verbalizers_that_are_none_are_refused(match, arguments):
     refused(match, lambda: Verbalizer(*arguments))
+
+
+@pytest.mark.parametrize("given", [["great"], None, {"pos": ["great"], "neg": ["bad"]}])
+def test_what_is_no_inverted_dictionary_is_refused(given):
+    refused("one label for each word: give a dictionary", lambda: Verbalizer.from_words(given))
+
+
+def test_slow_tokenizers_are_refused():
+    refused("CanineTokenizer has no offsets: use a fast tokenizer",
+            lambda: word_tokens(CanineTokenizer(), "good"))
 
 
 @pytest.mark.parametrize("match, words, settings", [

@@ -1,5 +1,7 @@
 """Choosing label words: the scores are the model's, labels are read where it is said, only."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,30 @@ def test_two_masks_are_refused():
     with pytest.raises(CourseError, match="2 masks"):
         word_choice.log_probabilities(model, tokenizer, Template("{text} {mask} {mask}"),
                                       texts(1), [3])
+
+
+def test_an_unknown_precision_is_refused():
+    model, tokenizer = model_and_tokenizer()
+    with pytest.raises(CourseError, match="unknown precision 'fp64': use one of fp32"):
+        word_choice.log_probabilities(model, tokenizer, Template("{text} {mask}"), texts(1), [3],
+                                      "fp64")
+
+
+def test_everything_is_sent_to_the_device_of_the_model(monkeypatch):
+    """The "meta" device stands for another one: it holds no numbers, so these are made up."""
+    model, tokenizer = model_and_tokenizer()
+    used = []
+
+    def logits(model, ids, masks, rows, attention, normalised):
+        used.extend(tensor.device.type for tensor in (ids, masks, rows, attention))
+        return torch.zeros(len(ids), 1, len(rows))
+
+    monkeypatch.setattr(word_choice, "word_logits", logits)
+    monkeypatch.setattr(torch, "autocast",
+                        lambda kind, *_, **__: used.append(kind) or nullcontext())
+    found = word_choice.log_probabilities(model.to("meta"), tokenizer, Template("{text} {mask}"),
+                                          ["a dog", "a small dog"], [3, 4], "fp32")
+    assert used == ["meta"] * 5 and found.device.type == "cpu" and found.shape == (2, 2)
 
 
 def test_plain_words_are_words_of_one_token():

@@ -105,9 +105,13 @@ def _inside_word(text: str, place: int) -> bool:
 
 def _lines(file: str | Path) -> list[str]:
     try:
-        return Path(file).read_text(encoding="utf-8").splitlines()
+        text = Path(file).read_text(encoding="utf-8")
     except OSError:
         raise CourseError(f"{Path(file).name} cannot be read: give the path of a file") from None
+    except UnicodeDecodeError:
+        raise CourseError(f"{Path(file).name} is not UTF-8: save it as UTF-8") from None
+    # Not splitlines: it also cuts where a text holds a separator of Unicode.
+    return text.removesuffix("\n").split("\n")
 
 
 def _row(line: str, number: int) -> tuple[dict, str]:

@@ -8,10 +8,11 @@ under its old name, for example) no longer load in ``datasets`` 4 and later.
 """
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
@@ -29,7 +30,9 @@ HUB = {
 # The order in which the published set numbers its tags.
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 POS = {"PER": "nr", "ORG": "nt", "LOC": "ns"}
-_LABELS = {"0": 0, "neg": 0, "negative": 0, "1": 1, "pos": 1, "positive": 1}
+# Numbers become fractions where one row of a file has none; a table may hold truth values.
+_LABELS = {"0": 0, "0.0": 0, "false": 0, "neg": 0, "negative": 0,
+           "1": 1, "1.0": 1, "true": 1, "pos": 1, "positive": 1}
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
     ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
@@ -76,6 +79,10 @@ def external_newspaper(source: str | Path) -> DatasetDict:
         pairs = [words_from_bio(t, g) for t, g in zip(table["tokens"], table["ner_tags"])]
     else:
         table = _folder(source, ("tokens", "pos"))
+        for column, kinds in (("tokens", str), ("pos", str | int)):
+            wrong = ~table[column].map(lambda value: _is_list(value, kinds))
+            _refuse_rows(table, wrong, source, f"{column} that are no list of strings",
+                         "give a list, or a string with spaces between")
         pairs = [(_items(t), _items(p)) for t, p in zip(table["tokens"], table["pos"])]
     for row, (tokens, pos) in enumerate(pairs, start=1):
         if len(tokens) != len(pos):
@@ -89,10 +96,13 @@ def external_newspaper(source: str | Path) -> DatasetDict:
     table["text"] = table["tokens"].map("".join)
     if "block" not in table:
         table["block"] = _blocks(table["split"])
+    block = pd.to_numeric(table["block"], errors="coerce")
+    _refuse_rows(table, block.isna() | (block % 1 != 0), source, "a block that is no whole number",
+                 "number the blocks, or leave the column out")
     if "id" not in table:
         table["id"] = [f"{s}:{n + 1:05d}" for s, n in zip(table["split"], _places(table))]
     return to_splits(
-        table.assign(block=table["block"].astype(int), id=table["id"].astype(str)),
+        table.assign(block=block.astype(int), id=table["id"].astype(str)),
         newspaper.FEATURES,
     )
 
@@ -183,12 +193,35 @@ def _say_missing(name: str, present: Iterable[str]) -> None:
 def _labelled(
     table: pd.DataFrame, clean: Callable[[str], str], source: str | Path
 ) -> pd.DataFrame:
+    for column in ("text", "label"):
+        _refuse_rows(table, table[column].isna(), source, f"no {column}",
+                     "give it one, or remove it")
     labels = table["label"].map(lambda label: _LABELS.get(str(label).strip().lower()))
     if labels.isna().any():
         wrong = table["label"][labels.isna()].iloc[0]
-        raise CourseError(f"{source} has the label {wrong!r}: use 0 or negative, 1 or positive")
+        raise CourseError(f"{source} has the label {str(wrong)!r}: use 0 or negative, 1 or "
+                          "positive")
     text = table["text"].astype(str).map(clean)
     return table.assign(text=text, label=labels.astype(int), id=text.map(fingerprint).str[:16])
+
+
+def _refuse_rows(table: pd.DataFrame, wrong: pd.Series, source: str | Path, what: str,
+                 cure: str) -> None:
+    """Refuse a table in which a row is ``wrong``, and say where the first one stands."""
+    if not wrong.any():
+        return
+    place = int(wrong.to_numpy().argmax())
+    split = table["split"].iloc[place]
+    row = int((table["split"].iloc[: place + 1] == split).sum())
+    raise CourseError(f"row {row} of {split} in {source} has {what}: {cure}")
+
+
+def _is_list(value, kinds) -> bool:
+    """Whether tokens or tags can be read from a value: a string, or several of the ``kinds``."""
+    if isinstance(value, str):
+        return True
+    values = value.tolist() if isinstance(value, np.ndarray) else value
+    return isinstance(values, Collection) and all(isinstance(item, kinds) for item in values)
 
 
 def _items(value: str | Iterable[str]) -> list[str]:

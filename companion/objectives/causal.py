@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives.masked import IGNORE
-from companion.tokenization import BATCH, encode
+from companion.tokenization import BATCH, encode, refuse_one_text, smallest_type
 
 # --- rows ---------------------------------------------------------------------------------
 
@@ -65,8 +65,8 @@ def stream(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> np.ndarr
 
     Empty texts are left out. uint16 while the vocabulary allows it.
     """
-    kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
-    texts, parts = iter(texts), []
+    refuse_one_text(texts)
+    kind, texts, parts = smallest_type(tokenizer), iter(texts), []
     while some := list(islice(texts, BATCH)):  # lists of ids take far more room than arrays
         parts += [np.array(ids, kind) for ids in documents(some, tokenizer) if len(ids) > 1]
     return np.concatenate([*parts, np.array([tokenizer.eos_token_id], kind)])
@@ -297,14 +297,20 @@ def perplexity(
         ``loss`` in nats per token, ``per_token`` and ``per_character`` (perplexities),
         ``bits_per_character``, and the numbers of ``tokens`` scored, of ``characters`` and of
         tokens that are ``unknown``.
+
+    Raises:
+        CourseError: one text instead of several, only empty ones, a text that holds the eos; a
+            window longer than the model, or a stride that is not below it.
     """
+    refuse_one_text(texts)
     texts = list(texts)
     characters = sum(map(len, texts))
     if not characters:
         raise CourseError("the texts are empty: give some text")
     closed = [[*ids, ids[0]] for ids in documents(texts, tokenizer)]
     window = _window(model, window)
-    losses = torch.cat(token_losses(model, closed, window, stride or window // 2))
+    stride = window // 2 if stride is None else stride
+    losses = torch.cat(token_losses(model, closed, window, stride))
     total = losses.double().sum().item()
     return {
         "loss": total / len(losses),
@@ -313,7 +319,8 @@ def perplexity(
         "bits_per_character": total / characters / math.log(2),
         "tokens": len(losses),
         "characters": characters,
-        "unknown": sum(ids.count(tokenizer.unk_token_id) for ids in closed),
+        # Without the eos at either end, which some tokenizers use for what is unknown, too.
+        "unknown": sum(ids[1:-1].count(tokenizer.unk_token_id) for ids in closed),
     }
 
 
@@ -323,7 +330,7 @@ def _window(model: nn.Module, window: int | None) -> int:
         raise CourseError("the model does not say how many positions it has: give a window")
     if room is not None and (window or 0) > room:
         raise CourseError(f"window is {window}, but the model has {room} positions: make it less")
-    return window or room
+    return room if window is None else window
 
 
 # --- generation ---------------------------------------------------------------------------

@@ -37,7 +37,9 @@ class MaskedLM:
         share: share of positions that are chosen; BERT has 0.15.
         hidden, random: of the chosen positions, the share that becomes the mask token and
             the share that becomes a random token; the rest keep their token.
-        whole_words: choose words instead of tokens (``[MASK]`` all pieces of a word).
+        whole_words: choose words instead of tokens: all pieces of a word count. What becomes
+            of each piece (``hidden``, ``random``) is drawn for itself, so a word may be hidden
+            in part.
         segment: what cuts a text into words where the vocabulary has characters only, as for
             Chinese: "jieba", or a function from a text to its words; for ``whole_words``
             (Cui et al., 2021, section 3.1).

@@ -26,7 +26,7 @@ from companion.corpora.sentences import split_sentences
 from companion.errors import CourseError
 from companion.objectives.masked import IGNORE, MaskedLM, parts
 from companion.objectives.pairs import pair_head
-from companion.tokenization import encode, pack_ids
+from companion.tokenization import encode, pack_ids, refuse_one_text, smallest_type
 
 BATCH = 2000  # texts whose sentences are in memory at a time
 QUESTIONS = ("order", "next")
@@ -94,7 +94,11 @@ def pack_pairs(
     Returns:
         Array of shape (rows, 2 * length), in a random order that is the same every time. The
         halves of a pair are its two stretches, padded; a plain row has only a first half.
+
+    Raises:
+        CourseError: one text instead of several, or too little text for a row.
     """
+    refuse_one_text(texts)
     pairs, rest, texts = [], [], iter(texts)
     while batch := list(islice(texts, BATCH)):
         found = [split_sentences(t, "zh" if "。" in t else "en") for t in batch]
@@ -103,11 +107,19 @@ def pack_pairs(
             new, left = stretches([next(ids) for _ in sentences], length, margin)
             pairs += new
             rest.append([i for sentence in left for i in sentence])
-    plain = pack_ids(rest, tokenizer, length)
+    plain = _plain_rows(rest, tokenizer, length, bool(pairs))
     rows = np.full((len(pairs) + len(plain), 2 * length), tokenizer.pad_token_id, plain.dtype)
     rows[: len(pairs)] = pair_rows(pairs, tokenizer, length)
     rows[len(pairs) :, :length] = plain
     return rows[np.random.default_rng(0).permutation(len(rows))]
+
+
+def _plain_rows(rest: list[list[int]], tokenizer: PreTrainedTokenizerBase, length: int,
+                pairs: bool) -> np.ndarray:
+    """What forms no pair, as rows. Beside pairs, what is too little for a row is left out."""
+    if pairs and sum(len(ids) + 1 for ids in rest if ids) < length - 2:
+        return np.zeros((0, length), smallest_type(tokenizer))
+    return pack_ids(rest, tokenizer, length)
 
 
 @dataclass

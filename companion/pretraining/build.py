@@ -13,6 +13,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedTo
 from transformers.utils import logging
 
 from companion.errors import CourseError
+from companion.objectives.lengths import positions
 from companion.pretraining import state, text
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.start import head_start
@@ -43,7 +44,8 @@ def start_folder(start: str) -> str:
     if not start.startswith("package:"):
         return start
     module, _, inside = start.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(module)
+    with usable(f"the package of the start '{start}' cannot be imported"):  # its parent, if any
+        spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         name = module.replace("_", "-")
         raise CourseError(f"the recipe starts from the package {name}: run "
@@ -53,6 +55,22 @@ def start_folder(start: str) -> str:
         raise CourseError(f"the package {module} has no folder {inside}: mend 'start' in the "
                           "recipe")
     return str(folder)
+
+
+@contextmanager
+def usable(problem: str, cure: str = "mend 'start' in the recipe, or fetch what it names"):
+    """Around calls of transformers: turn what goes wrong in them into one line."""
+    try:
+        yield
+    except CourseError:
+        raise
+    except Exception as error:  # all that is raised at files or values has no class in common
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # Which field of a configuration it was stands above what is wrong with it.
+        reason = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+        if "ignore_mismatched_sizes" in reason:  # and the rest of its report is silenced
+            reason = "the weights have other sizes than the configuration says"
+        raise CourseError(f"{problem} ({type(error).__name__}: {reason}): {cure}") from error
 
 
 def described(recipe: Recipe) -> str:
@@ -96,7 +114,7 @@ def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
     if not recipe.model.start:
         tokenizer = _fresh_tokenizer(recipe, texts)
     else:
-        tokenizer = AutoTokenizer.from_pretrained(start_folder(recipe.model.start))
+        tokenizer = _start_tokenizer(recipe.model.start)
         if recipe.model.vocabulary:
             tokenizer, kept = cut_vocabulary(tokenizer, texts, recipe.model.vocabulary)
             np.save(into / "kept.npy", kept)
@@ -111,6 +129,14 @@ def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
     np.save(into / "validation.npy", held[at])
     say(f"packed {len(rows):,} rows of {recipe.text.row_length} ({rows.size:,} tokens), "
         f"vocabulary {len(tokenizer):,}")
+
+
+def _start_tokenizer(start: str) -> PreTrainedTokenizerBase:
+    with usable(f"the tokenizer of '{start}' cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(start_folder(start))
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+        raise CourseError(f"'{start}' has no vocabulary: put the files of its tokenizer beside it")
+    return tokenizer
 
 
 def _fresh_tokenizer(recipe: Recipe, texts: list[str]) -> PreTrainedTokenizerBase:
@@ -142,31 +168,54 @@ def quiet():
 
 
 def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]]:
-    """The model to train and the names of its parameters that are new."""
-    m, vocabulary = recipe.model, len(material.tokenizer)
-    auto = getattr(transformers, TASKS[recipe.objective].model)
-    if not m.start:
-        config = _fresh_config(recipe, material)
-        fresh = auto.from_config(config, attn_implementation=attention())
-        if m.head_start:
-            head_start(fresh, material.train, material.counts, recipe.seed)
-        return fresh, {name for name, _ in fresh.named_parameters()}
-    with quiet():
+    """The model to train and the names of its parameters that are new.
+
+    Raises:
+        CourseError: nothing to start from, or not of the kind that the objective needs; a
+            configuration that no model can have; rows longer than the model.
+    """
+    if not recipe.model.start:
+        return _fresh_model(recipe, material)
+    begun, new = _begun_model(recipe)
+    _check_length(recipe, begun)
+    if material.kept is not None:
+        _cut_embeddings(begun, torch.from_numpy(material.kept))
+    output = getattr(begun.get_output_embeddings(), "bias", None)
+    names = {name for name, values in begun.named_parameters(remove_duplicate=False)
+             if values is output}
+    if names and names <= new:
+        _set_frequencies(output, material)
+    return begun, {name for name, _ in begun.named_parameters() if name in new}
+
+
+def _begun_model(recipe: Recipe) -> tuple[torch.nn.Module, set[str]]:
+    """The start model with the head of the objective, and the names that its files lack."""
+    m, auto = recipe.model, getattr(transformers, TASKS[recipe.objective].model)
+    with quiet(), usable(f"'{m.start}' cannot be loaded for the objective {recipe.objective}",
+                         "mend start or config in [model] of the recipe"):
         begun, report = auto.from_pretrained(
             start_folder(m.start), output_loading_info=True, dtype=torch.float32,
             attn_implementation=attention(), **m.config,
         )
-    _check_length(recipe, begun.config)
-    new = set(report["missing_keys"])
-    if material.kept is not None:
-        _cut_embeddings(begun, torch.from_numpy(material.kept))
-    if any("bias" in name for name in new):
-        # The output bias starts at the log frequency of every entry: what is learned first
-        # anyway, and what a fresh head spends its first hundred steps on.
-        share = (material.counts + 1.0) / (material.counts.sum() + vocabulary)
-        bias = begun.get_output_embeddings().bias
-        bias.data.copy_(torch.from_numpy(np.log(share)).float() - float(np.log(share).mean()))
-    return begun, {name for name, _ in begun.named_parameters() if name in new}
+    return begun, set(report["missing_keys"])
+
+
+def _set_frequencies(bias: torch.Tensor, material: Material) -> None:
+    """The output bias of a new head starts at the log frequency of every entry: what is learned
+    first anyway, and what a fresh head spends its first hundred steps on."""
+    share = (material.counts + 1.0) / (material.counts.sum() + len(material.tokenizer))
+    bias.data.copy_(torch.from_numpy(np.log(share)).float() - float(np.log(share).mean()))
+
+
+def _fresh_model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]]:
+    auto = getattr(transformers, TASKS[recipe.objective].model)
+    with usable(f"no {recipe.model.kind} can be built", "mend config in [model] of the recipe"):
+        config = _fresh_config(recipe, material)
+        fresh = auto.from_config(config, attn_implementation=attention())
+    _check_length(recipe, fresh)
+    if recipe.model.head_start:
+        head_start(fresh, material.train, material.counts, recipe.seed)
+    return fresh, {name for name, _ in fresh.named_parameters()}
 
 
 def _fresh_config(recipe: Recipe, material: Material):
@@ -175,24 +224,30 @@ def _fresh_config(recipe: Recipe, material: Material):
     if m.kind not in CONFIG_MAPPING or CONFIG_MAPPING[m.kind] not in auto._model_mapping:
         raise CourseError(f"'{m.kind}' is no kind of model for the objective {recipe.objective}: "
                           f"use {TASKS[recipe.objective].kinds}")
+    blank = CONFIG_MAPPING[m.kind]()
+    _refuse_unknown(m.config, blank)
     # RoBERTa counts positions from its padding id: it must be the tokenizer's.
     values = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     if tokenizer.eos_token_id is not None:
         values |= {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    if CONFIG_MAPPING[m.kind]().is_encoder_decoder:
+    if blank.is_encoder_decoder:
         values["decoder_start_token_id"] = tokenizer.pad_token_id
-    config = AutoConfig.for_model(m.kind, **(values | m.config))
-    _check_length(recipe, config)
-    return config
+    return AutoConfig.for_model(m.kind, **(values | m.config))
 
 
-def _check_length(recipe: Recipe, config) -> None:
-    longest = getattr(config, "max_position_embeddings", recipe.text.row_length)
-    if config.model_type == "roberta":
-        longest -= config.pad_token_id + 1  # its positions begin behind the padding id
-    if recipe.text.row_length > longest:
-        raise CourseError(f"row_length is {recipe.text.row_length}, but the model has {longest} "
-                          "positions: shorten the rows or raise max_position_embeddings")
+def _refuse_unknown(given: dict, blank) -> None:
+    """Refuse names that a configuration has not: it would keep them, and no model read them."""
+    for key in given:
+        if not hasattr(blank, key) or callable(getattr(blank, key)):
+            raise CourseError(f"config in [model] has the key '{key}', which a model of the kind "
+                              f"{blank.model_type} does not know: remove it or mend its name")
+
+
+def _check_length(recipe: Recipe, model: torch.nn.Module) -> None:
+    room, rows = positions(model), recipe.text.row_length
+    if room is not None and rows > room:
+        raise CourseError(f"row_length is {rows}, but the model has {room} positions: shorten the "
+                          "rows or raise max_position_embeddings")
 
 
 def _cut_embeddings(model: torch.nn.Module, kept: torch.Tensor) -> None:

@@ -15,7 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives import contrastive
+from companion.objectives.lengths import refuse_longer
 from companion.pretraining.loop import rate
+from companion.tokenization import refuse_one_text
 
 VIEWS = ("crops", "dropout")
 
@@ -51,6 +53,10 @@ class Settings:
         rules = {
             f"views is '{self.views}': give one of {', '.join(VIEWS)}": self.views in VIEWS,
             f"steps is {self.steps}: give at least 1": self.steps >= 1,
+            f"size is {self.size}: give at least 2, one wrong answer for each": self.size >= 2,
+            f"pooling is '{self.pooling}': give one of {', '.join(contrastive.POOLINGS)}":
+                self.pooling in contrastive.POOLINGS,
+            f"warmup is {self.warmup}: give a share from 0 to 1": 0 <= self.warmup <= 1,
             f"rate is {self.rate}: give a number above 0": self.rate > 0,
             f"dropout is {self.dropout}: give a share from 0 to below 1": 0 <= self.dropout < 1,
             "dropout is 0, so both views would be the same: give 0.1, or views='crops'":
@@ -85,7 +91,7 @@ def texts_of(step: int, settings: Settings, total: int) -> list[int]:
 
 def train(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str],
           settings: Settings, progress: bool = False) -> list[float]:
-    """Train all layers of ``model`` in place, on the CPU, and leave it in evaluation mode.
+    """Train all layers of ``model`` in place, where it is, and leave it in evaluation mode.
 
     A head, if the model has one, is not used and stays as it is.
 
@@ -96,21 +102,26 @@ def train(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[
         The InfoNCE loss of every step, in nats.
 
     Raises:
-        CourseError: too few texts, or a loss that is no longer finite.
+        CourseError: too few texts, one text instead of several, rows longer than the model, or a
+            loss that is no longer finite.
     """
+    refuse_one_text(texts)
+    refuse_longer(model, settings.length)
     collator = contrastive.TwoViews(tokenizer, length=settings.length, seed=settings.seed,
                                     same_crop=settings.views == "dropout")
     set_dropout(model, settings.dropout)
     optimiser = torch.optim.AdamW(model.base_model.parameters(), lr=settings.rate,
                                   weight_decay=0.01)
     model.train()
+    device, mixed = model.device, settings.precision == "bf16"
     losses = []
     for step in tqdm(range(settings.steps), disable=not progress, unit="step"):
         torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * rate(step, settings.steps, settings.warmup)
         batch = collator([texts[i] for i in texts_of(step, settings, len(texts))], step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bf16"):
+        batch = {name: tensor.to(device) for name, tensor in batch.items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             loss = contrastive.loss(model, batch, settings.temperature, settings.pooling)
         optimiser.zero_grad()
         loss.backward()

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives.contrastive import info_nce
+from companion.objectives.lengths import refuse_longer
 from companion.objectives.pooling import LearnedPooling
 from companion.pretraining.contrast import texts_of
 from companion.tokenization import by_length
@@ -53,14 +54,18 @@ class States:
 def read_states(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str],
                 length: int = 128, size: int = 64, progress: bool = False,
                 precision: str = "no") -> States:
-    """The states that a frozen encoder gives for texts; no dropout.
+    """The states that a frozen encoder gives for texts, on the CPU; no dropout.
 
     Args:
         length: tokens in a row, with ``[CLS]`` and ``[SEP]``; longer texts are cut.
         size: texts that go through the model together.
         precision: ``"no"`` for float32, ``"bf16"`` for mixed precision where the CPU is fast at it.
+
+    Raises:
+        CourseError: one text instead of several, or none; rows longer than the model.
     """
     batches = by_length(tokenizer, texts, length, size)
+    refuse_longer(model, length)
     mode = model.training
     model.eval()
     shape = (len(texts), length)
@@ -70,12 +75,12 @@ def read_states(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Seq
     for which, rows in tqdm(batches, disable=not progress, total=-(-len(texts) // size),
                             unit="batch"):
         wide = rows["input_ids"].shape[1]
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            found = model.base_model(input_ids=rows["input_ids"],
-                                     attention_mask=rows["attention_mask"]).last_hidden_state
+        inputs = {n: rows[n].to(model.device) for n in ("input_ids", "attention_mask")}
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            found = model.base_model(**inputs).last_hidden_state
         ids[which, :wide] = rows["input_ids"]
         mask[which, :wide] = rows["attention_mask"].bool()
-        states[which, :wide] = found.bfloat16()
+        states[which, :wide] = found.bfloat16().cpu()
     model.train(mode)
     return States(ids, states, mask)
 
@@ -101,6 +106,8 @@ class PoolSettings:
     def __post_init__(self):
         if self.steps < 1:
             raise CourseError(f"steps is {self.steps}: give at least 1")
+        if self.size < 2:
+            raise CourseError(f"size is {self.size}: give at least 2, one wrong answer for each")
         if min(self.rate, self.query_rate) < 0:
             raise CourseError(f"rate is {self.rate} and query_rate {self.query_rate}: give numbers "
                               "from 0 on")

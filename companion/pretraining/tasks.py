@@ -32,7 +32,8 @@ class Task:
         pack: texts, tokenizer and row length -> rows (rows, length).
         collator: recipe and tokenizer -> what makes batches for training.
         judge: the same for validation; never depends on how a recipe corrupts its training
-            batches, so that recipes of one objective can be compared.
+            batches, so that recipes of one objective can be compared. A causal model is judged
+            as it is trained: documents of a row apart or not, as ``causal.isolate`` says.
         loss: model and batch -> scalar tensor.
         predictions: model and batch -> logits (positions, vocabulary) and targets (positions,)
             of the positions that count.

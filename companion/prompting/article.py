@@ -16,6 +16,7 @@ from companion import checkpoints
 from companion.errors import CourseError
 from companion.prompting.article_tuning import Tuning, word_ids
 from companion.prompting.batching import batches, pad
+from companion.prompting.given import as_list, listed
 from companion.prompting.projection import longest, word_logits
 from companion.prompting.template import Encoded
 from companion.prompting.verbalizer import log_sum
@@ -36,7 +37,8 @@ class Prompting(Tuning):
 
     Raises:
         CourseError: nothing of this name, a model object without tokenizer or in training mode,
-            no masked LM, a tokenizer without mask token or with more entries than the model.
+            no masked LM, a tokenizer without mask token, without any word, or with more entries
+            than the model.
     """
 
     def __init__(self, model: str | Path | PreTrainedModel = "bert-mini-en",
@@ -96,12 +98,13 @@ class Prompting(Tuning):
 
         The numbers behind ``compute_tokens_prob``, for many texts. Shape (texts,), float32.
         """
-        one, two = ([words] if isinstance(words, str) else list(words)
-                    for words in (token_list1, token_list2))
-        tokens = word_ids({"token_list1": one, "token_list2": two}, self.tokenizer)
+        lists = {"token_list1": token_list1, "token_list2": token_list2}
+        lists = {name: [words] if isinstance(words, str) else as_list(words, name)
+                 for name, words in lists.items()}
+        tokens = word_ids(lists, self.tokenizer)
         # Logits do: what turns them into log-probabilities is the same for both lists.
         logits = self._word_logits(self._encoded(texts), tokens)
-        first, second = logits.tensor_split([len(one)], -1)
+        first, second = logits.tensor_split([len(lists["token_list1"])], -1)
         return self._together(first) - self._together(second)
 
     @staticmethod
@@ -112,7 +115,7 @@ class Prompting(Tuning):
     def _encoded(self, texts: Sequence[str]) -> Encoded:
         """Texts that bring their prompt with them, with special tokens."""
         result = Encoded([], [], [])
-        for ids in map(self._ids, _listed(texts)):
+        for ids in map(self._ids, listed(texts)):
             result.ids.append(ids)
             result.masks.append([ids.index(self.tokenizer.mask_token_id)])
             result.truncated.append(0)
@@ -146,15 +149,6 @@ class Prompting(Tuning):
         return torch.cat(rows)[torch.tensor(order).argsort()]
 
 
-def _listed(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise CourseError("this is one text where a list is expected: write [text]")
-    texts = list(texts)
-    if not texts:
-        raise CourseError("there are no texts: give at least one")
-    return texts
-
-
 def _loaded(model, tokenizer) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if isinstance(model, torch.nn.Module):
         if tokenizer is None:
@@ -173,10 +167,12 @@ def _tokenizer(given: str | Path | PreTrainedTokenizerBase) -> PreTrainedTokeniz
         return given
     course = str(given) in checkpoints.COURSE
     try:
-        return AutoTokenizer.from_pretrained(checkpoints.folder(given) if course else given)
+        found = AutoTokenizer.from_pretrained(checkpoints.folder(given) if course else given)
     except (OSError, ValueError):
         raise CourseError(f"no tokenizer is called '{given}': give a course checkpoint, a folder, "
                           "a hub id or a tokenizer object") from None
+    checkpoints.refuse_tokenizer(given, found)
+    return found
 
 
 def _refuse_unfit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -188,6 +184,10 @@ def _refuse_unfit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
                           "call model.eval() first")
     if tokenizer.mask_token is None:
         raise CourseError("this tokenizer has no mask token: use the one of the model")
+    if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
+        # What transformers makes of a folder without any of a tokenizer's files.
+        raise CourseError("this tokenizer has no words, so its files are missing: give the folder "
+                          "that has its tokenizer.json or vocab.txt")
     entries = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > entries:
         raise CourseError(f"the tokenizer has {len(tokenizer)} entries but the model {entries}: "

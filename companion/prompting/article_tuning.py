@@ -7,14 +7,17 @@ loss is the cross-entropy over the label words' logits at the mask.
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 import torch
 from torch.nn import functional
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.pretraining.loop import rate
+from companion.prompting.given import as_list, is_count, is_number
 from companion.prompting.template import Encoded, Template
+from companion.prompting.training import refuse_ruined
 from companion.prompting.verbalizer import Label, Verbalizer
 
 
@@ -51,9 +54,11 @@ class Tuning:
         Raises:
             CourseError: no sentences, an empty one, labels that are not 0 or 1 or not as many,
                 no mask or two, a label word that is not one token, a sentence too long,
-                settings out of range, a loss that is no number.
+                settings out of range, a model of less than float32, a loss or weights that are
+                no numbers.
         """
-        _refuse_settings(epochs, batch_size, learning_rate, warmup)
+        _refuse_settings(epochs, batch_size, learning_rate, warmup, seed)
+        _refuse_half(self.model)
         columns = self._columns(goodToken, badToken)
         encoded = self._prompted(sentences, prompt, max_length)
         targets = self._targets(labels)
@@ -66,6 +71,7 @@ class Tuning:
                 torch.manual_seed(seed)
                 losses = self._train(encoded, targets, columns, epochs, batch_size,
                                      learning_rate, warmup)
+            refuse_ruined(self.model.parameters(), "lower the learning rate")
         except BaseException:
             self.model.load_state_dict(before)
             raise
@@ -83,7 +89,7 @@ class Tuning:
         """
         encoded = self._prompted(sentences, self.prompt, max_length)
         logits = self._word_logits(encoded, self._columns(self.goodToken, self.badToken))
-        return logits.argmax(-1).tolist()
+        return (logits[:, 1] >= logits[:, 0]).int().tolist()
 
     def _train(self, encoded, targets, columns, epochs, size, peak, warmup) -> list[float]:
         steps = epochs * math.ceil(len(targets) / size)
@@ -115,8 +121,10 @@ class Tuning:
         return word_ids({0: [bad], 1: [good]}, self.tokenizer)
 
     def _targets(self, labels: Sequence[int]) -> torch.Tensor:
-        labels = list(labels)
-        if wrong := [label for label in labels if label not in (0, 1)]:
+        labels = as_list(labels, "labels")
+        # A row of an array cannot be looked up: "in" fails, or takes it for its one number.
+        if wrong := [label for label in labels
+                     if getattr(label, "ndim", 0) or label not in (0, 1)]:
             raise CourseError(f"the label {wrong[0]!r} is not 0 or 1: give 1 for goodToken and 0 "
                               "for badToken")
         return torch.tensor([int(label) for label in labels])
@@ -125,6 +133,8 @@ class Tuning:
         if not isinstance(prompt, str) or prompt.count("[MASK]") != 1:
             raise CourseError("the prompt must have one [MASK]: write one such as "
                               "'Since it was [MASK].'")
+        if max_length is not None and not is_count(max_length):
+            raise CourseError(f"max_length is {max_length!r}: give a whole number of tokens")
         pattern = "{text} " + prompt.replace("{", "{{").replace("}", "}}")
         limit = self.max_length if max_length is None else min(max_length, self.max_length)
         encoded = Template(pattern).encode(self.tokenizer, sentences, limit)
@@ -146,10 +156,21 @@ def word_ids(words: Mapping[Label, Sequence[str]],
     return torch.tensor(tokens)[:, 0]
 
 
-def _refuse_settings(epochs, batch_size, learning_rate, warmup) -> None:
-    good = {"epochs": epochs >= 1, "batch_size": batch_size >= 1,
-            "learning_rate": 0 < learning_rate < 1, "warmup": 0 <= warmup < 1}
+def _refuse_settings(epochs, batch_size, learning_rate, warmup, seed) -> None:
+    good = {"epochs": is_count(epochs), "batch_size": is_count(batch_size),
+            "learning_rate": is_number(learning_rate) and 0 < learning_rate < 1,
+            "warmup": is_number(warmup) and 0 <= warmup < 1, "seed": isinstance(seed, Integral)}
     for name, fits in good.items():
         if not fits:
             raise CourseError(f"{name} is out of range: use at least 1 epoch and 1 sentence, a "
-                              "learning rate such as 5e-5, and a warm-up below 1")
+                              "learning rate such as 5e-5, a warm-up below 1, and a whole number "
+                              "as seed")
+
+
+def _refuse_half(model: PreTrainedModel) -> None:
+    """AdamW's small numbers are 0 in half precision, and its steps are then no numbers."""
+    for parameter in model.parameters():
+        if parameter.dtype.itemsize < 4:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise CourseError(f"the weights are {kind}, too coarse to be tuned: call "
+                              "model.float() first")

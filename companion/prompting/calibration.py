@@ -4,6 +4,7 @@ A model prefers some words whatever the text says. None of these methods needs a
 All work on scores of shape (texts, labels), which are log-probabilities up to a constant.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -19,7 +20,12 @@ def contextual(scores: torch.Tensor) -> torch.Tensor:
     With this bias added, the mean probability of the labels without content is uniform (with
     several inputs: the biased mean is).
     """
-    return -_checked(scores).softmax(-1).mean(0).log()
+    scores = _checked(scores)
+    mean = scores.softmax(-1).mean(0)
+    if (mean > 0).all():
+        return -mean.log()
+    # Scores so far apart that a probability is 0 in float32: its logarithm is not.
+    return math.log(len(scores)) - scores.log_softmax(-1).logsumexp(0)
 
 
 def prior_matching(scores: torch.Tensor, prior: Sequence[float] | None = None,
@@ -56,10 +62,15 @@ def shares(prior: Sequence[float] | None, labels: int) -> torch.Tensor:
     """The prior as a tensor (labels,), float64; uniform if it is None."""
     if prior is None:
         return torch.full((labels,), 1 / labels, dtype=torch.float64)
-    found = torch.as_tensor(prior, dtype=torch.float64)
-    if found.shape != (labels,) or (found <= 0).any() or abs(found.sum() - 1) > 1e-6:
-        raise CourseError(f"the prior is {list(prior)}: give {labels} shares above 0 whose sum "
-                          "is 1")
+    try:
+        found = torch.as_tensor(prior, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):  # words, a dictionary, a generator
+        found = torch.empty(0)
+    # Written so that a share that is no number (nan) is refused as well.
+    fits = found.shape == (labels,) and (found > 0).all() and abs(found.sum() - 1) <= 1e-6
+    if not fits:
+        said = " ".join(str(prior).split())  # an array is printed on several lines
+        raise CourseError(f"the prior is {said}: give {labels} shares above 0 whose sum is 1")
     return found
 
 

@@ -12,6 +12,7 @@ from companion.objectives.masked import parts
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting import calibration
 from companion.prompting.batching import batches, pad
+from companion.prompting.given import as_list, listed
 from companion.prompting.projection import longest, word_logits
 from companion.prompting.template import Encoded, Input, Template
 from companion.prompting.verbalizer import Label, Verbalizer
@@ -58,10 +59,10 @@ class Predictor:
         """``accuracy``, ``count`` of texts, and how many of them were ``truncated``.
 
         Raises:
-            CourseError: another number of labels than of texts, a label that the verbalizer
-                does not have.
+            CourseError: one text in place of a list, another number of labels than of texts, a
+                label that the verbalizer does not have.
         """
-        texts, labels = list(texts), list(labels)
+        texts, labels = listed(texts), as_list(labels, "labels")
         if len(texts) != len(labels):
             raise CourseError(f"there are {len(texts)} texts and {len(labels)} labels: give one "
                               "label for each text")
@@ -135,6 +136,10 @@ class PromptClassifier(Predictor):
 
         Returns:
             The classifier itself.
+
+        Raises:
+            CourseError: an unknown method, one text in place of a list of them, no texts where
+                they are needed, a prior that is none.
         """
         if method == "none":
             self.bias = torch.zeros(len(self.labels))
@@ -160,7 +165,7 @@ class PromptClassifier(Predictor):
 
         ``content_free``: see ``Template.encode``.
         """
-        texts = texts if isinstance(texts, (str, dict)) else list(texts)
+        texts = listed(texts)
         result = None
         for count in self._counts:
             masks = 1 if self.template.places > 1 else count
@@ -202,7 +207,7 @@ class PromptClassifier(Predictor):
         if not self.template.slots:
             raise CourseError("the template has no slot, so it has no content to take away: "
                               'calibrate with "prior"')
-        texts = calibration.CONTENT_FREE if texts is None else texts
+        texts = calibration.CONTENT_FREE if texts is None else listed(texts)
         filled = [{slot: text.replace("[MASK]", self.tokenizer.mask_token)
                    for slot in self.template.slots} if isinstance(text, str) else text
                   for text in texts]

@@ -6,6 +6,7 @@ import torch
 
 from companion.errors import CourseError
 from companion.prompting.classifier import Predictor, PromptClassifier
+from companion.prompting.given import listed
 from companion.prompting.template import Input
 
 
@@ -28,13 +29,14 @@ class Ensemble(Predictor):
     def calibrate(self, method: str, texts: Sequence[Input] | None = None,
                   prior: Sequence[float] | None = None) -> "Ensemble":
         """Calibrate every member by itself; see ``PromptClassifier.calibrate``."""
+        texts = None if texts is None else listed(texts)  # every member reads a generator
         for member in self.members:
             member.calibrate(method, texts, prior)
         return self
 
     def scores(self, texts: Sequence[Input], calibrated: bool = True) -> torch.Tensor:
         """Scores (texts, labels), float32: means of log-probabilities."""
-        found, cuts = [], []
+        texts, found, cuts = listed(texts), [], []
         for member in self.members:
             found.append(member.scores(texts, calibrated).log_softmax(-1))
             cuts.append(member.truncated)

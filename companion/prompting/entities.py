@@ -10,6 +10,7 @@ from companion.corpora.entities import Entity
 from companion.errors import CourseError
 from companion.prompting.candidates import FILTERS, Scored, candidates, resolve
 from companion.prompting.classifier import PromptClassifier
+from companion.prompting.given import as_list, listed
 
 PROMPT = "{text} {span} is a type of {mask}."
 # "O" means outside of any entity, as in the tag schemes of the field.
@@ -70,12 +71,8 @@ class EntityFinder:
         Raises:
             CourseError: one text instead of several, none, or one without a word.
         """
-        if isinstance(texts, str):
-            raise CourseError("this is one text where a list is expected: write [text]")
-        if not len(texts):
-            raise CourseError("there are no texts: give at least one")
         found = []
-        for number, text in enumerate(texts):
+        for number, text in enumerate(listed(texts)):
             try:
                 found.append(candidates(text, self.longest, self.only))
             except CourseError as problem:
@@ -84,6 +81,7 @@ class EntityFinder:
 
     def questions(self, texts: Sequence[str]) -> list[dict[str, str]]:
         """What the template is filled with, for all candidates of all texts in order."""
+        texts = listed(texts)
         return [{"text": text, "span": text[start:end]}
                 for text, spans in zip(texts, self.spans(texts)) for start, end in spans]
 
@@ -95,6 +93,7 @@ class EntityFinder:
         Raises:
             CourseError: as ``spans``, or a text longer than the model reads with its question.
         """
+        texts = listed(texts)
         spans, questions = self.spans(texts), self.questions(texts)
         if not questions:
             return [[] for _ in texts]
@@ -129,6 +128,7 @@ class EntityFinder:
         Raises:
             CourseError: as ``scores``, or not one list of entities for each text.
         """
+        texts, gold = listed(texts), as_list(gold, "gold")
         if len(texts) != len(gold):
             raise CourseError(f"{len(texts)} texts but {len(gold)} lists of entities: give one "
                               "for each text")

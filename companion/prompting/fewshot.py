@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datasets import Dataset
 
 from companion.errors import CourseError
+from companion.prompting.given import as_list, is_count
 
 SEEDS = (13, 21, 42, 87, 100)  # those of Gao et al.
 SIZES = (4, 8, 16, 32, 64)  # K
@@ -56,7 +57,7 @@ def _by_class(split: Dataset, k: int) -> list[list[int]]:
     if missing:
         raise CourseError(f"the split has no column '{min(missing)}': take one of "
                           "companion.corpora")
-    if k < 1:
+    if not is_count(k):
         raise CourseError(f"K is {k}: give at least 1 example per class")
     labels = split["label"][:]
     groups = [[i for i, label in enumerate(labels) if label == kind]
@@ -91,6 +92,7 @@ def compare(first: Sequence[float], second: Sequence[float]) -> dict[str, float]
     Raises:
         CourseError: fewer than two seeds, or not the same number of both.
     """
+    first, second = as_list(first, "first"), as_list(second, "second")
     if len(first) != len(second) or len(first) < 2:
         raise CourseError(f"{len(first)} and {len(second)} accuracies: give one of each method "
                           "for every seed, and at least two seeds")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from companion.corpora.entities import Entity
 from companion.errors import CourseError
 from companion.prompting.candidates import Scored, candidates, resolve, runs
+from companion.prompting.given import as_list
 
 
 class Gazetteer:
@@ -24,6 +25,7 @@ class Gazetteer:
     """
 
     def __init__(self, texts: Sequence[str], gold: Sequence[Sequence[Entity]]):
+        texts, gold = as_list(texts, "texts"), as_list(gold, "gold")
         if len(texts) != len(gold):
             raise CourseError(f"{len(texts)} texts but {len(gold)} lists of entities: give one "
                               "for each text")
@@ -40,7 +42,7 @@ class Gazetteer:
 
     def predict(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The known names in each text; of overlapping ones the longer, then the earlier."""
-        return [self._known(text) for text in texts]
+        return [self._known(text) for text in as_list(texts, "texts")]
 
     def _known(self, text: str) -> list[Entity]:
         found = [Scored(start, end, self.names[text[start:end]], end - start)

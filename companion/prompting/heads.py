@@ -15,10 +15,11 @@ from torch.nn.utils import skip_init
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.objectives.contrastive import embed
+from companion.objectives.contrastive import POOLINGS, embed
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting.batching import batches, pad
 from companion.prompting.classifier import PRECISIONS, Predictor
+from companion.prompting.given import as_list, backend_of, is_number
 from companion.prompting.projection import longest
 from companion.prompting.training import Budget, check_examples, follow
 from companion.prompting.tuning import numbers
@@ -39,16 +40,22 @@ class HeadClassifier(Predictor):
     Attributes:
         max_length: the most tokens of a row, special tokens included.
         truncated: for each text of the latest call, how many of its tokens were cut off.
+
+    Raises:
+        CourseError: fewer than two labels, a model in training mode, an unknown ``pooling``,
+            ``cut`` or ``precision``.
     """
 
     def __init__(self, model: PreTrainedModel, labels: Sequence[Label], *,
                  tokenizer: PreTrainedTokenizerBase, pooling: str = "mean", cut: str = "end",
                  seed: int = 0, precision: str = "fp32", tokens: int = 4096):
-        if precision not in PRECISIONS:
-            raise CourseError(f"unknown precision {precision!r}: use one of "
-                              f"{', '.join(PRECISIONS)}")
+        _refuse_settings(precision, pooling, cut)
+        labels = as_list(labels, "labels")
         if len(set(labels)) < 2:
             raise CourseError("there are fewer than two labels: give a list of different labels")
+        if model.training:
+            raise CourseError("the model is in training mode, so dropout makes its answers "
+                              "random: call model.eval() first")
         self.model, self.tokenizer, self.labels = model, tokenizer, tuple(labels)
         self.pooling, self.cut, self.tokens = pooling, cut, tokens
         self.half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
@@ -64,17 +71,15 @@ class HeadClassifier(Predictor):
         """Rows of ids with the tokenizer's special tokens, cut to ``max_length``.
 
         Raises:
-            CourseError: no texts, or one that is empty.
+            CourseError: no texts, one in place of a list, one that is empty, a slow tokenizer.
         """
-        if isinstance(texts, str) or not len(texts):
+        texts = as_list(texts, "texts")
+        if not texts:
             raise CourseError("there are no texts: give a list of at least one text")
         for place, text in enumerate(texts):
             if not isinstance(text, str) or not text.strip():
                 raise CourseError(f"text {place} is empty or no text: leave it out")
-        backend = self.tokenizer.backend_tokenizer
-        backend.no_truncation()
-        backend.no_padding()
-        encodings = backend.encode_batch(list(texts))
+        encodings = backend_of(self.tokenizer).encode_batch(texts)
         self.truncated = [max(0, len(e.ids) - self.max_length) for e in encodings]
         return [self._shortened(e, gone) for e, gone in zip(encodings, self.truncated)]
 
@@ -106,6 +111,15 @@ class HeadClassifier(Predictor):
         return self.head(self.features(texts).to(self.head.weight.device)).cpu()
 
 
+def _refuse_settings(precision: str, pooling: str, cut: str) -> None:
+    if precision not in PRECISIONS:
+        raise CourseError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+    if pooling not in POOLINGS:
+        raise CourseError(f"pooling is {pooling!r}: give one of {', '.join(POOLINGS)}")
+    if cut not in ("end", "beginning"):
+        raise CourseError(f'cut is {cut!r}: use "end" or "beginning"')
+
+
 def head_tuning(classifier: HeadClassifier, texts: Sequence[str], labels: Sequence[Label],
                 budget: Budget = Budget(), dropout: float = 0.1, in_place: bool = False,
                 progress: bool = False) -> tuple[HeadClassifier, list[float]]:
@@ -115,16 +129,19 @@ def head_tuning(classifier: HeadClassifier, texts: Sequence[str], labels: Sequen
         labels: one for each text, as in the classifier.
         budget: ``fresh_rate`` is for the linear layer.
         dropout: share of the vector that is set to zero before the linear layer.
-        in_place: train the given classifier instead of a copy.
+        in_place: train the given classifier instead of a copy. If anything goes wrong, it is
+            as it was before.
 
     Returns:
         The tuned classifier, and the loss of every step in nats.
 
     Raises:
-        CourseError: nothing to learn from, a label that the classifier does not have, a loss
-            that is no longer finite.
+        CourseError: nothing to learn from, a label that the classifier does not have, a dropout
+            that is no share, a loss or weights that are no longer finite.
     """
-    check_examples(texts, labels)
+    texts, labels = check_examples(texts, labels)
+    if not is_number(dropout) or not 0 <= dropout < 1:
+        raise CourseError(f"dropout is {dropout}: give a share below 1")
     targets = torch.tensor(numbers(labels, classifier.labels))
     tuned = classifier if in_place else copy.copy(classifier)
     if not in_place:

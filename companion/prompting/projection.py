@@ -3,22 +3,13 @@
 import torch
 from torch import nn
 from torch.func import functional_call
-from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives.lengths import longest
 from companion.objectives.masked import parts
 from companion.prompting import last_layer
 
-
-def longest(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The most tokens that the model reads, special tokens included."""
-    positions = getattr(model.config, "max_position_embeddings", tokenizer.model_max_length)
-    for name, module in model.named_modules():
-        # RoBERTa numbers its positions from the padding id on, so it has a few fewer.
-        padding = getattr(module, "padding_idx", None)
-        if name.endswith("position_embeddings") and padding is not None:
-            positions -= padding + 1
-    return min(positions, tokenizer.model_max_length)
+__all__ = ["decoder_of", "longest", "project", "states_at", "word_logits"]
 
 
 def states_at(encoder: nn.Module, ids: torch.Tensor, attention: torch.Tensor | None,

@@ -13,7 +13,11 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.prompting.given import backend_of
 from companion.prompting.template import Encoded, Input, Template, _inside
+
+
+APART = "put a space between its slot and the words beside it"
 
 
 class SoftWords(nn.Module):
@@ -48,11 +52,23 @@ class SoftTemplate(Template):
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, inputs: Sequence[Input], max_length: int,
                masks: int = 1, content_free: bool = False) -> Encoded:
+        """As ``Template.encode``, with the ids of soft words.
+
+        Raises:
+            CourseError: as there; a text that changes tokens of the template, with which it
+                grows together, so that the soft words would stand for others.
+        """
         encoded = super().encode(tokenizer, inputs, max_length, masks, content_free)
         ends = ends_of(self, tokenizer, masks)
-        for ids in encoded.ids:
-            for number, place in enumerate(own_places(ids, ends, tokenizer)):
-                ids[place] = self.first + number
+        (usual,) = super().encode(tokenizer, ["a"], 10_000, masks).ids
+        usual = [usual[place] for place in own_places(usual, ends, tokenizer)]
+        for number, ids in enumerate(encoded.ids):
+            places = own_places(ids, ends, tokenizer)
+            if [ids[place] for place in places] != usual:
+                raise CourseError(f"text {number} changes the tokens of the template "
+                                  f"{self.pattern!r}: {APART}")
+            for word, place in enumerate(places):
+                ids[place] = self.first + word
         return encoded
 
 
@@ -63,9 +79,12 @@ def ends_of(template: Template, tokenizer: PreTrainedTokenizerBase, masks: int =
         raise CourseError("a soft prompt needs a template with one text and one mask: tune "
                           '"all" or "head" instead')
     text, spans = template._render({template.slots[0]: "a"}, tokenizer.mask_token * masks)
-    encoding = tokenizer.backend_tokenizer.encode(text)
+    encoding = backend_of(tokenizer).encode(text)
     _, start, end = spans[0]
     inside = _inside(encoding, text, start, end)
+    if not inside:  # the token of "a" has letters of the template in it
+        raise CourseError(f"the template {template.pattern!r} grows together with its text: "
+                          f"{APART}")
     return inside[0], len(encoding.ids) - inside[-1] - 1
 
 
@@ -85,10 +104,12 @@ def soft_prompt(model: nn.Module, template: Template, tokenizer: PreTrainedToken
     ``save_pretrained`` does not save such a model in a form that others can load.
 
     Returns:
-        The template to use with it. Before training, predictions are those of ``template``.
+        The template to use with it. Before training, predictions are those of ``template``. A
+        text that changes the template's tokens is refused when it is encoded.
 
     Raises:
-        CourseError: a template with several slots or masks, or without a word of its own.
+        CourseError: a template with several slots or masks, without a word of its own, or with
+            a word that grows together with the text.
     """
     words = model.get_input_embeddings()
     if isinstance(words, SoftWords):

@@ -12,6 +12,7 @@ from string import Formatter
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.prompting.given import backend_of, listed
 
 MASK = "mask"  # the name of the gap in a pattern
 Input = str | Mapping[str, str]
@@ -90,20 +91,18 @@ class Template:
         Raises:
             CourseError: no input, an empty text, a slot that is missing or unknown, a text
                 that has a special token in it, more masks where the pattern has several, a
-                template that leaves no room for its text.
+                template that leaves no room for its text, a slow tokenizer.
         """
         if tokenizer.mask_token is None:
             raise CourseError("this tokenizer has no mask token: use one of a masked LM")
         if masks < 1 or (masks > 1 and self.places > 1):
             raise CourseError(f"{masks} masks were asked for, but the template has {self.places} "
                               "places for them: write one {mask}")
-        backend = tokenizer.backend_tokenizer
-        backend.no_truncation()
-        backend.no_padding()
+        backend = backend_of(tokenizer)
         gap = tokenizer.mask_token * masks
         special = () if content_free else _special(tokenizer)
         filled = [self._render(self._values(entry, number, special), gap)
-                  for number, entry in enumerate(_listed(inputs))]
+                  for number, entry in enumerate(listed(inputs))]
         result = Encoded([], [], [])
         encodings = backend.encode_batch([text for text, _ in filled])
         for number, (encoding, (text, spans)) in enumerate(zip(encodings, filled)):
@@ -136,7 +135,7 @@ class Template:
         if set(entry) != set(self.slots):
             raise CourseError(f"text {number} has the slots {', '.join(map(str, entry)) or 'none'}:"
                               f" this template wants {', '.join(self.slots) or 'none'}")
-        for name in self.slots if special else ():
+        for name in self.slots:
             _refuse(entry[name], f"text {number}, slot {name!r},", special)
         return entry
 
@@ -181,24 +180,16 @@ def _parse(pattern: str) -> list[tuple[str, str | None]]:
     return [(literal, name) for literal, name, _, _ in parsed]
 
 
-def _listed(inputs: Sequence[Input]) -> list[Input]:
-    if isinstance(inputs, (str, Mapping)):
-        raise CourseError("this is one text where a list is expected: write [text]")
-    inputs = list(inputs)
-    if not inputs:
-        raise CourseError("there are no texts: give at least one")
-    return inputs
-
-
 def _special(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Tokens that a text must not hold. The unknown token does no harm."""
     return [token for token in tokenizer.all_special_tokens if token != tokenizer.unk_token]
 
 
 def _refuse(text: str, where: str, special: Sequence[str]) -> None:
+    """Without ``special``, whatever is a str passes."""
     if not isinstance(text, str):
         raise CourseError(f"{where} is a {type(text).__name__}: give a str")
-    if not text.strip():
+    if special and not text.strip():
         raise CourseError(f"{where} is empty: leave it out, or give a text")
     for token in special:
         if token in text:

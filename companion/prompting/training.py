@@ -7,9 +7,10 @@ weights on the same machine.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from tqdm import tqdm
 
 from companion.errors import CourseError
 from companion.pretraining.loop import fast_at_bf16, rate
+from companion.prompting.given import as_list, is_count, is_number
 
 PRECISIONS = ("auto", "no", "bf16")
 
@@ -49,28 +51,36 @@ class Budget:
 
     def __post_init__(self):
         for name in ("steps", "size"):
-            if getattr(self, name) < 1:
-                raise CourseError(f"{name} is {getattr(self, name)}: give at least 1")
+            if not is_count(getattr(self, name)):
+                raise CourseError(f"{name} is {getattr(self, name)}: give a whole number of at "
+                                  "least 1")
         for name in ("rate", "fresh_rate"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
+            none = value is None and name == "fresh_rate"
+            if not none and not (is_number(value) and 0 < value < math.inf):
                 raise CourseError(f"{name} is {value}: give a number above 0")
-        if not 0 <= self.warmup <= 1:
+        if not is_number(self.warmup) or not 0 <= self.warmup <= 1:
             raise CourseError(f"warmup is {self.warmup}: give a share from 0 to 1")
+        if not is_number(self.decay) or not 0 <= self.decay < math.inf:
+            raise CourseError(f"decay is {self.decay}: give a number of at least 0")
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise CourseError(f"seed is {self.seed}: give a whole number of at least 0")
         if self.precision not in PRECISIONS:
             raise CourseError(f"precision is '{self.precision}': give one of "
                               f"{', '.join(PRECISIONS)}")
 
 
-def check_examples(texts: Sequence[str], labels: Sequence) -> None:
-    """Refuse one text in place of a list, nothing at all, and labels that do not fit."""
-    if isinstance(texts, str):
+def check_examples(texts: Iterable, labels: Iterable) -> tuple[list, list]:
+    """Both as lists. Refuses one text in place of a list, nothing, and labels that do not fit."""
+    if isinstance(texts, (str, Mapping)):
         raise CourseError("texts is one text: give a list of texts")
-    if not len(texts):
+    texts, labels = as_list(texts, "texts"), as_list(labels, "labels")
+    if not texts:
         raise CourseError("there are no texts: give at least one example of each label")
-    if isinstance(labels, str) or len(texts) != len(labels):
+    if len(texts) != len(labels):
         raise CourseError(f"{len(texts)} texts but {len(labels)} labels: give a list with one "
                           "label for each text")
+    return texts, labels
 
 
 def batch_of(step: int, count: int, budget: Budget) -> list[int]:
@@ -102,6 +112,25 @@ def learning(model: nn.Module, wanted: Iterable[nn.Parameter]) -> Iterator[None]
             parameter.grad = None
 
 
+def refuse_ruined(parameters: Iterable[nn.Parameter], advice: str) -> None:
+    """The last step can make weights that are no numbers, and no loss after it would tell."""
+    if not all(parameter.isfinite().all() for parameter in parameters):
+        raise CourseError(f"the last step made weights that are no numbers: {advice}")
+
+
+@contextmanager
+def undone(wanted: Sequence[nn.Parameter]) -> Iterator[None]:
+    """What breaks off inside leaves the ``wanted`` parameters as they were."""
+    before = [parameter.detach().clone() for parameter in wanted]
+    try:
+        yield
+    except BaseException:
+        with torch.no_grad():
+            for parameter, values in zip(wanted, before):
+                parameter.copy_(values)
+        raise
+
+
 def groups(wanted: Iterable[nn.Parameter], fresh: Iterable[nn.Parameter], budget: Budget
            ) -> list[dict]:
     """Parameters by learning rate and weight decay, as AdamW takes them."""
@@ -119,7 +148,8 @@ def follow(model: nn.Module, wanted: Sequence[nn.Parameter], loss_of: Callable, 
            ) -> list[float]:
     """Train the ``wanted`` parameters of ``model`` in place; all others keep their values.
 
-    The state of the global random generator is the same afterwards as before.
+    The state of the global random generator is the same afterwards as before. If anything goes
+    wrong, the parameters are as they were before, too.
 
     Args:
         loss_of: from the numbers of a batch's examples to a scalar tensor.
@@ -130,24 +160,25 @@ def follow(model: nn.Module, wanted: Sequence[nn.Parameter], loss_of: Callable, 
         The loss of every step, in nats. The model is left in evaluation mode.
 
     Raises:
-        CourseError: a loss that is no longer finite.
+        CourseError: a loss that is no longer finite, or weights that are not at the end.
     """
     optimiser = torch.optim.AdamW(groups(wanted, fresh, budget), fused=True)
     low = budget.precision == "bf16" or (budget.precision == "auto" and fast_at_bf16())
     device = next(model.parameters()).device
     losses: list[float] = []
-    with learning(model, wanted), torch.random.fork_rng():
+    with undone(wanted), learning(model, wanted), torch.random.fork_rng():
         for step in tqdm(range(budget.steps), disable=not progress, unit="step"):
             torch.manual_seed(budget.seed * 1_000_003 + step)  # dropout
             for group in optimiser.param_groups:
                 group["lr"] = group["base"] * rate(step, budget.steps, budget.warmup)
             with torch.autocast(device.type, torch.bfloat16, enabled=low):
                 loss = loss_of(batch_of(step, count, budget))
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                raise CourseError(f"the loss is {losses[-1]} at step {step + 1}: lower the rate")
             loss.backward()
             nn.utils.clip_grad_norm_(wanted, 1.0)
             optimiser.step()
             optimiser.zero_grad()
-            losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
-                raise CourseError(f"the loss is {losses[-1]} at step {step + 1}: lower the rate")
+        refuse_ruined(wanted, "lower the rate")
     return losses

@@ -37,14 +37,14 @@ class Examples:
 
     def __init__(self, classifier: PromptClassifier, texts: Sequence[Input],
                  labels: Sequence[Label]):
-        check_examples(texts, labels)
+        texts, labels = check_examples(texts, labels)
         self.classifier = classifier
         self.targets = torch.tensor(numbers(labels, classifier.labels))
         self.words = classifier.verbalizer.tokens(classifier.tokenizer)
         self.counts = sorted({len(ids) for ids in self.words})
         places = classifier.template.places
         self.encoded = [classifier.template.encode(
-            classifier.tokenizer, list(texts), classifier.max_length, 1 if places > 1 else count)
+            classifier.tokenizer, texts, classifier.max_length, 1 if places > 1 else count)
             for count in self.counts]
         classifier.truncated = [max(cuts) for cuts in zip(*(e.truncated for e in self.encoded))]
 
@@ -103,14 +103,15 @@ def tune(classifier: PromptClassifier, texts: Sequence[Input], labels: Sequence[
         part: ``"all"`` weights; the masked-LM ``"head"`` alone, without its last table where
             that is the table of the embeddings; or the ``"prompt"`` alone: the vectors of the
             template's words, at their places in the template (see ``soft``).
-        in_place: train the given model instead of a copy. Not for ``"prompt"``.
+        in_place: train the given model instead of a copy. Not for ``"prompt"``. If anything
+            goes wrong, the model is as it was before.
 
     Returns:
         A classifier like the given one with the tuned model, and the loss of every step in nats.
 
     Raises:
         CourseError: nothing to learn from, labels that the verbalizer does not have, a part
-            that is not one of the three, a loss that is no longer finite.
+            that is not one of the three, a loss or weights that are no longer finite.
     """
     if part not in PARTS:
         raise CourseError(f"part is {part!r}: give one of {', '.join(PARTS)}")

@@ -7,6 +7,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.prompting.given import as_list, backend_of
 from companion.tokenization import word_starts
 
 Label = Hashable
@@ -58,6 +59,10 @@ class Verbalizer:
     @classmethod
     def from_words(cls, labels: Mapping[str, Label], **settings) -> "Verbalizer":
         """From the inverted dictionary ``{"great": "pos", "bad": "neg"}``."""
+        if not isinstance(labels, Mapping) or not all(
+                isinstance(label, Hashable) for label in labels.values()):
+            raise CourseError('from_words takes one label for each word: give a dictionary such '
+                              'as {"great": "pos", "bad": "neg"}')
         words: dict[Label, list[str]] = {}
         for word, label in labels.items():
             words.setdefault(label, []).append(word)
@@ -103,9 +108,7 @@ class Verbalizer:
 
 def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str) -> tuple[int, ...]:
     """The token ids of a word that stands after another one, without special tokens."""
-    backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
+    backend = backend_of(tokenizer)
     before, both = (backend.encode(text, add_special_tokens=False).ids
                     for text in ("a", f"a {word}"))
     return tuple(both[len(before):])
@@ -124,7 +127,7 @@ def _advice(tokenizer: PreTrainedTokenizerBase, word: str) -> str:
 
 
 def _listed(label: Label, words: Words) -> tuple[str, ...]:
-    words = (words,) if isinstance(words, str) else tuple(words)
+    words = [words] if isinstance(words, str) else as_list(words, f"the entry of {label!r}")
     if not words:
         raise CourseError(f"the label {label!r} has no words: give at least one")
     if not all(isinstance(word, str) and word.strip() for word in words):

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from companion.errors import CourseError
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting.batching import batches, pad
+from companion.prompting.classifier import PRECISIONS
 from companion.prompting.projection import longest, word_logits
 from companion.prompting.template import Input, Template
 from companion.prompting.verbalizer import vocabulary_words
@@ -38,20 +39,24 @@ def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
         content_free: see ``Template.encode``.
 
     Raises:
-        CourseError: a template with several masks.
+        CourseError: a template with several masks, an unknown precision.
     """
+    if precision not in PRECISIONS:
+        raise CourseError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
     if template.places != 1:
         raise CourseError(f"the template has {template.places} masks: words are chosen for one")
     encoded = template.encode(tokenizer, texts, longest(model, tokenizer),
                               content_free=content_free)
     half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
-    result, wanted = torch.empty(len(encoded.ids), len(rows)), torch.tensor(rows)
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    device = model.device
+    result, wanted = torch.empty(len(encoded.ids), len(rows)), torch.tensor(rows, device=device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
         for group in batches([len(ids) for ids in encoded.ids], tokens):
             ids, attention = pad([encoded.ids[i] for i in group], tokenizer.pad_token_id or 0)
-            masks = torch.tensor([encoded.masks[i] for i in group])
-            result[group] = word_logits(model, ids, masks, wanted, attention,
-                                        normalised=True)[:, 0]
+            masks = torch.tensor([encoded.masks[i] for i in group], device=device)
+            attention = None if attention is None else attention.to(device)
+            result[group] = word_logits(model, ids.to(device), masks, wanted, attention,
+                                        normalised=True)[:, 0].cpu()
     return result
 
 
