@@ -187,6 +187,8 @@ for how, found in (("each alone", alone), ("whole row", together)):
     legal = all(schemes.may_follow(names[a], names[b]) for a, b in zip(found, found[1:]))
     print(f"{how:10} {[names[i] for i in found]}  legal: {legal}")
 assert together == [1, 2, 0] and alone == [0, 2, 0]
+whole = LinearChainCRF(len(tagger.labels), schemes.legal(tagger.labels))
+assert sum(p.numel() for p in whole.parameters()) == 49 + 7 + 7
 
 # %% [markdown]
 # The second token is sure to be inside a name. So the first token must begin it, although its own score says O. The CRF gives up a little at one token and gains more at the next.
