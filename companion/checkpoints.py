@@ -16,6 +16,7 @@ from transformers.utils import cached_file
 from companion.errors import CourseError
 from companion.pretraining import state
 from companion.pretraining.build import quiet
+from companion.tokenization import only_special
 
 MODELS = Path(__file__).resolve().parent / "models"
 COURSE = tuple(sorted(p.parent.name for p in MODELS.glob("*/config.json")))
@@ -102,7 +103,7 @@ def load(
                 where, dtype=torch.float32, output_loading_info=True)
             tokenizer = _tokenizer(where, model.config.model_type)
     except Exception as problem:  # all that is raised at damaged files has no class in common
-        raise CourseError(_explain(name, kind, problem)) from problem
+        raise CourseError(_explain(name, kind, problem)) from None
     _refuse_untrained(name, kind, model, report["missing_keys"])
     refuse_tokenizer(name, tokenizer)
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
@@ -160,7 +161,7 @@ def refuse_tokenizer(name: str | Path, tokenizer: PreTrainedTokenizerBase) -> No
     if not tokenizer.is_fast:
         raise CourseError(f"{name} has a slow tokenizer ({type(tokenizer).__name__}): use a model "
                           "with a tokenizer.json")
-    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+    if only_special(tokenizer):
         raise CourseError(f"{name} has no vocabulary: put the files of its tokenizer "
                           "(tokenizer.json, or vocab.txt) beside the weights")
 

@@ -180,7 +180,7 @@ def cut_vocabulary(
         ``(tokenizer, kept)``: ``kept`` of shape (new size,) holds the old id of every new
         id, so ``embeddings[kept]`` are the new tokenizer's embeddings.
     """
-    state = json.loads(_backend(tokenizer).to_str())
+    state = json.loads(fast_backend(tokenizer).to_str())
     if state["model"]["type"] != "WordPiece":
         raise CourseError("only a WordPiece vocabulary can be cut: start from a BERT tokenizer")
     vocabulary = state["model"]["vocab"]
@@ -225,18 +225,32 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator
         CourseError: one text instead of several, or a slow tokenizer.
     """
     refuse_one_text(texts)
-    return _encoded(_backend(tokenizer), texts)
+    return _encoded(fast_backend(tokenizer), texts)
 
 
-def _backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
-    if not tokenizer.is_fast:
-        raise CourseError(f"{type(tokenizer).__name__} is a slow tokenizer: use a fast one")
-    return tokenizer.backend_tokenizer
+def fast_backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """The fast implementation of a tokenizer, which neither cuts nor pads.
+
+    Raises:
+        CourseError: a slow tokenizer, which is written in Python and has none.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise CourseError(f"{type(tokenizer).__name__} is a slow tokenizer: use a fast tokenizer")
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    return backend
+
+
+def only_special(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a tokenizer knows special tokens only.
+
+    transformers makes such a one, and says nothing, where a tokenizer's files are missing.
+    """
+    return set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids)
 
 
 def _encoded(backend: Tokenizer, texts: Iterable[str]) -> Iterator[list[int]]:
-    backend.no_truncation()
-    backend.no_padding()
     texts = iter(texts)
     while batch := list(islice(texts, BATCH)):
         for encoding in backend.encode_batch(batch, add_special_tokens=False):

@@ -282,18 +282,18 @@ series = {name: (shares, [fmean(runs[name, share].values()) for share in shares]
           for name in systems if all(runs[name, share] for share in shares)}
 
 # %%
-tuned, fresh = (lambda share, name=name: list(runs[name, share].values())
+tuned, fresh = ({share: list(runs[name, share].values()) for share in shares}
                 for name in ("fine-tuned, softmax", "random weights, softmax"))
 lists = {share: runs["gazetteer", share][0] for share in shares}
 for share in shares:
-    print(f"{share:4.0%} of the sentences: fine-tuned at least {min(tuned(share)):.2f}, "
-          f"random weights at most {max(fresh(share)):.2f}, list of names {lists[share]:.2f}")
-    assert min(tuned(share)) > lists[share] > max(fresh(share))
-assert len(tuned(0.1)) == len(fresh(0.1)) == 5 and min(tuned(1.0)) > 0.9
-assert max(fresh(0.1)) < 0.5 and min(tuned(1.0)) > max(fresh(1.0)) + 0.1
+    print(f"{share:4.0%} of the sentences: fine-tuned at least {min(tuned[share]):.2f}, "
+          f"random weights at most {max(fresh[share]):.2f}, list of names {lists[share]:.2f}")
+    assert min(tuned[share]) > lists[share] > max(fresh[share])
+assert len(tuned[0.1]) == len(fresh[0.1]) == 5 and min(tuned[1.0]) > 0.9
+assert max(fresh[0.1]) < 0.5 and min(tuned[1.0]) > max(fresh[1.0]) + 0.1
 lstm, frozen = runs["BiLSTM-CRF from scratch", 0.1], runs["frozen, BiLSTM-CRF", 0.1]
-assert max(fresh(0.1)) + 0.3 < min(lstm.values()) < min(frozen.values()) - 0.05
-assert min(frozen.values()) > max(tuned(0.1))
+assert max(fresh[0.1]) + 0.3 < min(lstm.values()) < min(frozen.values()) - 0.05
+assert min(frozen.values()) > max(tuned[0.1])
 curves(series, x="share of the training sentences", y="test F1", logx=True)
 
 # %% [markdown]

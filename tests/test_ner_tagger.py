@@ -11,7 +11,13 @@ import tiny_ner
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import AlbertForTokenClassification, AutoModelForTokenClassification, pipeline
+from transformers import (
+    AlbertForTokenClassification,
+    AutoModelForTokenClassification,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+    pipeline,
+)
 from transformers.activations import NewGELUActivation
 
 from companion import checkpoints
@@ -155,6 +161,21 @@ def test_chains_leave_out_rows_without_labels():
     moved, found, counted = chains(emissions, torch.full((2, 3), IGNORE))
     assert moved.shape[0] == found.shape[0] == counted.shape[0] == 0
     moved.sum().backward()  # the loss of a batch of nothing has a gradient: zero
+
+
+def test_longest_row_of_a_roberta_leaves_out_the_positions_below_its_padding(tmp_path):
+    """RoBERTa and its relatives number positions from the padding id on."""
+    tiny_ner.encoder(tmp_path)
+    tokenizer = AlbertTagger.new(tmp_path).tokenizer
+    model = XLMRobertaModel(XLMRobertaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=32, pad_token_id=tokenizer.pad_token_id))
+    names = schemes.labels(["PER"])
+    tagger = AlbertTagger(Network(model, names), tokenizer, names)
+    assert tagger.longest == 32 - tokenizer.pad_token_id - 1
+    text = "王明来到北京" * 20
+    for found in tagger.predict([text]):  # rows of this length do not run out of positions
+        assert all(text[e.start : e.end] == e.text for e in found)
 
 
 @pytest.mark.parametrize("scheme", ["IO", "BIO", "BIOES"])

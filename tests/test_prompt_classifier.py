@@ -9,8 +9,8 @@ import torch
 from test_template import refused
 from transformers import BertModel, DistilBertConfig, DistilBertForMaskedLM, pipeline
 
+from companion.objectives.lengths import longest
 from companion.prompting import Ensemble, PromptClassifier, Template, Verbalizer
-from companion.prompting.projection import longest
 
 PAIRS = {name: tiny_prompts.pair(name) for name in tiny_prompts.TOKENIZERS}
 TEXTS = [text[: 12 + 9 * (i % 7)] for i, text in enumerate(tiny.texts(23))]

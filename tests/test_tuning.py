@@ -425,7 +425,7 @@ def test_a_cut_of_the_head_is_counted(cut):
     ("in training mode, .*: call model.eval", lambda: head(model().train())),
     ("pooling is 'max': give", lambda: head(pooling="max")),
     ('cut is \'End\': use "end"', lambda: head(cut="End")),
-    ("CanineTokenizer has no offsets: use a fast tokenizer", lambda: HeadClassifier(
+    ("CanineTokenizer is a slow tokenizer: use a fast tokenizer", lambda: HeadClassifier(
         model(), ("in", "out"), tokenizer=CanineTokenizer()).encode(["a"])),
     ("steps is 2.5: give", lambda: Budget(steps=2.5)),
     ("steps is None: give", lambda: Budget(steps=None)),

@@ -82,7 +82,7 @@ def test_what_is_no_inverted_dictionary_is_refused(given):
 
 
 def test_slow_tokenizers_are_refused():
-    refused("CanineTokenizer has no offsets: use a fast tokenizer",
+    refused("CanineTokenizer is a slow tokenizer: use a fast tokenizer",
             lambda: word_tokens(CanineTokenizer(), "good"))
 
 

@@ -58,7 +58,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def refuse_others(self, network: Network) -> None:
+    def refuse_other_encoder(self, network: Network) -> None:
         """Rows that hold the output of one encoder must not be read by another network."""
         if self.states is not None and self.encoder is not network.encoder:
             raise CourseError("these rows hold another encoder's output: make new ones with "
@@ -136,7 +136,7 @@ def _scores(network: Network, batch: dict[str, Tensor], bf16: bool) -> Tensor:
 @torch.inference_mode()
 def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
     """The scores of all units of all texts, shape (``bounds[-1]``, labels), float32."""
-    rows.refuse_others(network)
+    rows.refuse_other_encoder(network)
     network.eval()
     made = np.zeros((int(rows.bounds[-1]), network.classifier.out_features), np.float32)
     for which in reading_batches(rows.lengths):
@@ -151,7 +151,7 @@ def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
 def remember(network: Network, rows: Rows, bf16: bool = False) -> None:
     """Keep the encoder's output of every row (float16): a frozen encoder runs once."""
     if rows.states is not None:
-        return rows.refuse_others(network)
+        return rows.refuse_other_encoder(network)
     network.eval()
     device = network.classifier.weight.device
     found: list = [None] * len(rows)

@@ -15,6 +15,7 @@ from companion.ner.bilstm import Characters
 from companion.ner.network import Network, prepared
 from companion.ner.rows import Rows
 from companion.ner.spans import Entity, Example
+from companion.objectives import lengths
 
 TYPES = ("PER", "LOC", "ORG")
 CHUNK = 2000  # texts whose scores are in memory together
@@ -100,11 +101,7 @@ class AlbertTagger:
     @property
     def longest(self) -> int:
         """Tokens of the longest row, ``[CLS]`` and ``[SEP]`` included."""
-        config = self.network.encoder.config
-        positions = config.max_position_embeddings
-        if getattr(config, "model_type", "") == "roberta":
-            positions -= config.pad_token_id + 1  # its positions begin behind the padding id
-        return positions
+        return lengths.longest(self.network.encoder, self.tokenizer)
 
     def rows(self, sentences: Sequence[Example]) -> Rows:
         """Texts with entities as rows with labels, for training and validation."""

@@ -133,7 +133,7 @@ class Run:
         if not len(train) or not len(validation):
             raise CourseError("there are no sentences to train or to validate on: give some")
         for part in (train, validation):
-            part.refuse_others(tagger.network)
+            part.refuse_other_encoder(tagger.network)
         self.tagger, self.settings, self._start = tagger, settings, fingerprint(tagger)
         self.train, self.validation = train, validation
         self.out = None if out is None else Path(out)

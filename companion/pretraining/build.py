@@ -20,6 +20,7 @@ from companion.pretraining.start import head_start
 from companion.pretraining.tasks import TASKS
 from companion.tokenization import (
     cut_vocabulary,
+    only_special,
     train_bpe,
     train_characters,
     train_wordpiece,
@@ -70,7 +71,7 @@ def usable(problem: str, cure: str = "mend 'start' in the recipe, or fetch what 
         reason = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
         if "ignore_mismatched_sizes" in reason:  # and the rest of its report is silenced
             reason = "the weights have other sizes than the configuration says"
-        raise CourseError(f"{problem} ({type(error).__name__}: {reason}): {cure}") from error
+        raise CourseError(f"{problem} ({type(error).__name__}: {reason}): {cure}") from None
 
 
 def described(recipe: Recipe) -> str:
@@ -134,7 +135,7 @@ def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
 def _start_tokenizer(start: str) -> PreTrainedTokenizerBase:
     with usable(f"the tokenizer of '{start}' cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(start_folder(start))
-    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+    if only_special(tokenizer):
         raise CourseError(f"'{start}' has no vocabulary: put the files of its tokenizer beside it")
     return tokenizer
 

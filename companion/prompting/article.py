@@ -14,12 +14,14 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from companion import checkpoints
 from companion.errors import CourseError
+from companion.objectives.lengths import longest
 from companion.prompting.article_tuning import Tuning, word_ids
 from companion.prompting.batching import batches, pad
 from companion.prompting.given import as_list, listed
-from companion.prompting.projection import longest, word_logits
+from companion.prompting.projection import word_logits
 from companion.prompting.template import Encoded
 from companion.prompting.verbalizer import log_sum
+from companion.tokenization import only_special
 
 
 class Prompting(Tuning):
@@ -184,8 +186,7 @@ def _refuse_unfit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
                           "call model.eval() first")
     if tokenizer.mask_token is None:
         raise CourseError("this tokenizer has no mask token: use the one of the model")
-    if set(tokenizer.get_vocab().values()) <= set(tokenizer.all_special_ids):
-        # What transformers makes of a folder without any of a tokenizer's files.
+    if only_special(tokenizer):
         raise CourseError("this tokenizer has no words, so its files are missing: give the folder "
                           "that has its tokenizer.json or vocab.txt")
     entries = model.get_input_embeddings().num_embeddings

@@ -8,19 +8,31 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives.lengths import longest
 from companion.objectives.masked import parts
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting import calibration
 from companion.prompting.batching import batches, pad
 from companion.prompting.given import as_list, listed
-from companion.prompting.projection import longest, word_logits
+from companion.prompting.projection import word_logits
 from companion.prompting.template import Encoded, Input, Template
 from companion.prompting.verbalizer import Label, Verbalizer
 
 PRECISIONS = ("fp32", "bf16", "auto")
 
 
-def _in_bf16(model: PreTrainedModel) -> PreTrainedModel:
+def in_bf16(precision: str) -> bool:
+    """Whether a ``precision`` means bf16 on this machine.
+
+    Raises:
+        CourseError: it is none of ``PRECISIONS``.
+    """
+    if precision not in PRECISIONS:
+        raise CourseError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+    return precision == "bf16" or (precision == "auto" and fast_at_bf16())
+
+
+def _copy_in_bf16(model: PreTrainedModel) -> PreTrainedModel:
     """A copy in bf16 throughout: faster than autocast, which turns weights and sums to and fro.
 
     It is made for every call, as the model may have been trained in between. deepcopy is told
@@ -102,9 +114,6 @@ class PromptClassifier(Predictor):
     def __init__(self, model: PreTrainedModel, template: Template, verbalizer: Verbalizer, *,
                  tokenizer: PreTrainedTokenizerBase, precision: str = "fp32",
                  tokens: int = 1024):
-        if precision not in PRECISIONS:
-            raise CourseError(f"unknown precision {precision!r}: use one of "
-                              f"{', '.join(PRECISIONS)}")
         if model.get_output_embeddings() is None:
             parts(model)  # says what to load instead
         if model.training:
@@ -112,7 +121,7 @@ class PromptClassifier(Predictor):
                               "random: call model.eval() first")
         self.model, self.template, self.verbalizer = model, template, verbalizer
         self.tokenizer, self.tokens = tokenizer, tokens
-        self.half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
+        self.half = in_bf16(precision)
         self.labels, self.truncated = verbalizer.labels, []
         self.max_length = longest(model, tokenizer)
         self._words = verbalizer.tokens(tokenizer)
@@ -186,7 +195,7 @@ class PromptClassifier(Predictor):
         rows, pieces = torch.tensor(words).unique(return_inverse=True)  # pieces: (words, k)
         rows, at = rows.to(device), torch.arange(pieces.shape[1])
         result = torch.empty(len(encoded.ids), len(words))
-        model = _in_bf16(self.model) if self.half else self.model
+        model = _copy_in_bf16(self.model) if self.half else self.model
         for group in batches([len(ids) for ids in encoded.ids], self.tokens):
             ids, attention = pad([encoded.ids[i] for i in group], self._padding)
             masks = torch.tensor([encoded.masks[i] for i in group])

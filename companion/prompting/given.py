@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
-from transformers import PreTrainedTokenizerBase
-
 from companion.errors import CourseError
 
 
@@ -45,17 +43,3 @@ def is_count(value) -> bool:
 
 def is_number(value) -> bool:
     return isinstance(value, Real)
-
-
-def backend_of(tokenizer: PreTrainedTokenizerBase):
-    """The fast implementation of a tokenizer, which neither cuts nor pads.
-
-    Raises:
-        CourseError: a slow tokenizer, which is written in Python and has none.
-    """
-    if not getattr(tokenizer, "is_fast", False):
-        raise CourseError(f"{type(tokenizer).__name__} has no offsets: use a fast tokenizer")
-    backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
-    return backend

@@ -16,14 +16,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives.contrastive import POOLINGS, embed
-from companion.pretraining.loop import fast_at_bf16
+from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
-from companion.prompting.classifier import PRECISIONS, Predictor
-from companion.prompting.given import as_list, backend_of, is_number
-from companion.prompting.projection import longest
+from companion.prompting.classifier import Predictor, in_bf16
+from companion.prompting.given import as_list, is_number
 from companion.prompting.training import Budget, check_examples, follow
 from companion.prompting.tuning import numbers
 from companion.prompting.verbalizer import Label
+from companion.tokenization import fast_backend
 
 
 class HeadClassifier(Predictor):
@@ -49,7 +49,7 @@ class HeadClassifier(Predictor):
     def __init__(self, model: PreTrainedModel, labels: Sequence[Label], *,
                  tokenizer: PreTrainedTokenizerBase, pooling: str = "mean", cut: str = "end",
                  seed: int = 0, precision: str = "fp32", tokens: int = 4096):
-        _refuse_settings(precision, pooling, cut)
+        _refuse_settings(pooling, cut)
         labels = as_list(labels, "labels")
         if len(set(labels)) < 2:
             raise CourseError("there are fewer than two labels: give a list of different labels")
@@ -58,7 +58,7 @@ class HeadClassifier(Predictor):
                               "random: call model.eval() first")
         self.model, self.tokenizer, self.labels = model, tokenizer, tuple(labels)
         self.pooling, self.cut, self.tokens = pooling, cut, tokens
-        self.half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
+        self.half = in_bf16(precision)
         self.max_length, self.truncated = longest(model, tokenizer), []
         width = model.config.hidden_size
         # skip_init: the state of the global random generator stays as it is.
@@ -79,7 +79,7 @@ class HeadClassifier(Predictor):
         for place, text in enumerate(texts):
             if not isinstance(text, str) or not text.strip():
                 raise CourseError(f"text {place} is empty or no text: leave it out")
-        encodings = backend_of(self.tokenizer).encode_batch(texts)
+        encodings = fast_backend(self.tokenizer).encode_batch(texts)
         self.truncated = [max(0, len(e.ids) - self.max_length) for e in encodings]
         return [self._shortened(e, gone) for e, gone in zip(encodings, self.truncated)]
 
@@ -111,9 +111,7 @@ class HeadClassifier(Predictor):
         return self.head(self.features(texts).to(self.head.weight.device)).cpu()
 
 
-def _refuse_settings(precision: str, pooling: str, cut: str) -> None:
-    if precision not in PRECISIONS:
-        raise CourseError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+def _refuse_settings(pooling: str, cut: str) -> None:
     if pooling not in POOLINGS:
         raise CourseError(f"pooling is {pooling!r}: give one of {', '.join(POOLINGS)}")
     if cut not in ("end", "beginning"):

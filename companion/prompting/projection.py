@@ -5,11 +5,8 @@ from torch import nn
 from torch.func import functional_call
 
 from companion.errors import CourseError
-from companion.objectives.lengths import longest
 from companion.objectives.masked import parts
 from companion.prompting import last_layer
-
-__all__ = ["decoder_of", "longest", "project", "states_at", "word_logits"]
 
 
 def states_at(encoder: nn.Module, ids: torch.Tensor, attention: torch.Tensor | None,

@@ -13,8 +13,8 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.prompting.given import backend_of
 from companion.prompting.template import Encoded, Input, Template, _inside
+from companion.tokenization import fast_backend
 
 
 APART = "put a space between its slot and the words beside it"
@@ -79,7 +79,7 @@ def ends_of(template: Template, tokenizer: PreTrainedTokenizerBase, masks: int =
         raise CourseError("a soft prompt needs a template with one text and one mask: tune "
                           '"all" or "head" instead')
     text, spans = template._render({template.slots[0]: "a"}, tokenizer.mask_token * masks)
-    encoding = backend_of(tokenizer).encode(text)
+    encoding = fast_backend(tokenizer).encode(text)
     _, start, end = spans[0]
     inside = _inside(encoding, text, start, end)
     if not inside:  # the token of "a" has letters of the template in it

@@ -12,7 +12,8 @@ from string import Formatter
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.prompting.given import backend_of, listed
+from companion.prompting.given import listed
+from companion.tokenization import fast_backend
 
 MASK = "mask"  # the name of the gap in a pattern
 Input = str | Mapping[str, str]
@@ -98,7 +99,7 @@ class Template:
         if masks < 1 or (masks > 1 and self.places > 1):
             raise CourseError(f"{masks} masks were asked for, but the template has {self.places} "
                               "places for them: write one {mask}")
-        backend = backend_of(tokenizer)
+        backend = fast_backend(tokenizer)
         gap = tokenizer.mask_token * masks
         special = () if content_free else _special(tokenizer)
         filled = [self._render(self._values(entry, number, special), gap)

@@ -7,8 +7,8 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.prompting.given import as_list, backend_of
-from companion.tokenization import word_starts
+from companion.prompting.given import as_list
+from companion.tokenization import fast_backend, word_starts
 
 Label = Hashable
 Words = str | Sequence[str]
@@ -108,7 +108,7 @@ class Verbalizer:
 
 def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str) -> tuple[int, ...]:
     """The token ids of a word that stands after another one, without special tokens."""
-    backend = backend_of(tokenizer)
+    backend = fast_backend(tokenizer)
     before, both = (backend.encode(text, add_special_tokens=False).ids
                     for text in ("a", f"a {word}"))
     return tuple(both[len(before):])

@@ -10,10 +10,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.pretraining.loop import fast_at_bf16
+from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
-from companion.prompting.classifier import PRECISIONS
-from companion.prompting.projection import longest, word_logits
+from companion.prompting.classifier import in_bf16
+from companion.prompting.projection import word_logits
 from companion.prompting.template import Input, Template
 from companion.prompting.verbalizer import vocabulary_words
 
@@ -41,13 +41,11 @@ def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     Raises:
         CourseError: a template with several masks, an unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise CourseError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
     if template.places != 1:
         raise CourseError(f"the template has {template.places} masks: words are chosen for one")
     encoded = template.encode(tokenizer, texts, longest(model, tokenizer),
                               content_free=content_free)
-    half = precision == "bf16" or (precision == "auto" and fast_at_bf16())
+    half = in_bf16(precision)
     device = model.device
     result, wanted = torch.empty(len(encoded.ids), len(rows)), torch.tensor(rows, device=device)
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
