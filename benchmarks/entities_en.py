@@ -20,11 +20,12 @@ from machine import describe
 
 from companion import checkpoints
 from companion.corpora import entity_sentences
-from companion.corpora.entities import Entity, entities_of
+from companion.corpora.entities import entities_of
 from companion.metrics import entity_f1
 from companion.prompting import PromptClassifier, Template, Verbalizer
 from companion.prompting.entities import PROMPT, WORDS, EntityFinder
 from companion.prompting.gazetteer import Gazetteer, capital_runs
+from companion.spans import Entity
 
 OUT = Path(__file__).with_name("results") / "entities_en.json"
 PROMPTS = (PROMPT, "{text} {span} is a kind of {mask}.", "{text} {span} is a {mask}.",
@@ -96,7 +97,7 @@ def interval(gold, predicted, draws: int = 2000) -> list[float]:
 
 def scored(gold, predicted) -> dict:
     """F1 by type and span, F1 of the spans alone, and the interval of the first."""
-    spans = [[[(start, end) for start, end, _ in own] for own in side]
+    spans = [[[(e.start, e.end) for e in own] for own in side]
              for side in (gold, predicted)]
     result = entity_f1(gold, predicted)
     return {**{key: round(value, 4) for key, value in result.items()},

@@ -19,12 +19,12 @@ from entities_en import Remembering, interval
 from machine import describe
 
 from companion import checkpoints
-from companion.corpora.entities import Entity
 from companion.metrics import entity_f1
 from companion.ner import people
 from companion.ner.gazetteer import Gazetteer
 from companion.prompting import PromptClassifier, Template, Verbalizer
 from companion.prompting.entities import EntityFinder
+from companion.spans import Entity
 
 OUT = Path(__file__).with_name("results") / "entities_zh.json"
 MODEL, LONGEST, COUNTS = "albert-mini-zh", 4, {"train": 100, "test": 200}
@@ -51,7 +51,7 @@ def some(split: str) -> list:
 
 
 def gold_of(examples) -> list[list[Entity]]:
-    return [[Entity(e.start, e.end, e.type) for e in x.entities] for x in examples]
+    return [list(x.entities) for x in examples]
 
 
 def texts_of(examples) -> list[str]:
@@ -78,16 +78,14 @@ def choose(parts, train) -> list[dict]:
 
 
 def scored(gold, predicted) -> dict:
-    spans = [[[tuple(e)[:2] for e in own] for own in side] for side in (gold, predicted)]
+    spans = [[[(e.start, e.end) for e in own] for own in side] for side in (gold, predicted)]
     result = entity_f1(gold, predicted)
     return {**{key: round(value, 4) for key, value in result.items()},
             "span_f1": round(entity_f1(*spans)["f1"], 4), "interval": interval(gold, predicted)}
 
 
 def listed(names: Gazetteer, examples) -> dict:
-    found = [[Entity(e.start, e.end, e.type) for e in own]
-             for own in names.predict(texts_of(examples))]
-    return scored(gold_of(examples), found)
+    return scored(gold_of(examples), names.predict(texts_of(examples)))
 
 
 def typing(one: EntityFinder, train, test) -> dict:

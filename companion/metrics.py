@@ -13,6 +13,7 @@ from companion.errors import CourseError
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import MaskedLM
 from companion.pretraining.loop import evaluate
+from companion.spans import Entity
 from companion.tokenization import pack
 
 
@@ -91,8 +92,8 @@ def entity_f1(
     start, end and type are. For rows of tags seqeval computes the same.
 
     Args:
-        gold, predicted: for each text its entities as tuples ``(start, end, type)``. One that
-            stands there twice counts once.
+        gold, predicted: for each text its entities, `companion.spans.Entity` or tuples
+            ``(start, end, type)``; the two may be mixed. One that stands there twice counts once.
 
     Returns:
         ``precision``, ``recall`` and ``f1`` (0 where nothing was predicted, or nothing is to be
@@ -102,12 +103,17 @@ def entity_f1(
         CourseError: no text, or not as many texts in both.
     """
     _paired(predicted, gold)
-    pairs = [(set(g), set(p)) for g, p in zip(gold, predicted)]
+    pairs = [(_bare(g), _bare(p)) for g, p in zip(gold, predicted)]
     right, wanted, found = (sum(map(len, sets)) for sets in
                             zip(*[(g & p, g, p) for g, p in pairs]))
     return {"precision": right / max(found, 1), "recall": right / max(wanted, 1),
             "f1": 2 * right / max(found + wanted, 1),
             "right": right, "gold": wanted, "predicted": found}
+
+
+def _bare(entities: Collection[Hashable]) -> set[Hashable]:
+    """As tuples, because an `Entity` never equals one."""
+    return {(e.start, e.end, e.type) if isinstance(e, Entity) else e for e in entities}
 
 
 def _paired(answers: Sequence[str], references: Sequence[str]) -> None:

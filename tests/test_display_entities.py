@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from companion import display_entities as display
 from companion.errors import CourseError
-from companion.ner.spans import Entity
+from companion.spans import Entity
 
 NASTY = "<b>&amp;</b> \"x\" 'y' <script>alert(1)</script>"
 

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from companion import metrics
-from companion.corpora.entities import Entity, entities_of
+from companion.corpora.entities import entities_of
 from companion.errors import CourseError
 from companion.prompting import PromptClassifier, Template, Verbalizer, candidates, entities
 from companion.prompting.candidates import FILTERS, Scored, resolve, words
 from companion.prompting.entities import FREE, EntityFinder, best_margin
 from companion.prompting.gazetteer import Gazetteer, capital_runs
+from companion.spans import Entity
 
 PATTERN = "{text} {span} is a {mask}."
 KINDS = {"PER": ["dog", "teacher"], "LOC": ["river"], "O": ["window", "winter"]}
@@ -233,7 +234,7 @@ def test_other_families(family, make):
                                           tokenizer=tokenizer)).calibrate()
     found.margin = -100.0
     for text, own in zip(SENTENCES, found.predict(SENTENCES)):
-        assert own and all(text[start].isupper() for start, _, _ in own)
+        assert own and all(text[e.start].isupper() for e in own)
 
 
 # --- the margin ---------------------------------------------------------------------------
@@ -275,7 +276,7 @@ ENTITIES = st.lists(st.builds(lambda i, kind: Entity(3 * i, 3 * i + 2, kind), st
 def check_f1_is_counted_pair_by_pair(pairs):
     """Every entity against every other of its sentence, as tables of characters and types."""
     def spelled(own):
-        return [(kind, frozenset(range(start, end))) for start, end, kind in own]
+        return [(e.type, frozenset(range(e.start, e.end))) for e in own]
 
     gold, predicted = zip(*pairs)
     result = metrics.entity_f1(gold, predicted)
@@ -310,9 +311,15 @@ def test_capital_runs():
     assert capital_runs("nobody") == []
 
 
-def test_rows_become_tuples():
-    row = {"entities": [{"start": 0, "end": 3, "type": "PER"}]}
-    assert entities_of(row) == [(0, 3, "PER")]
+def test_entities_of_a_row_compare_with_found_ones():
+    row = {"text": "Ann saw it.", "entities": [{"start": 0, "end": 3, "type": "PER"}]}
+    assert entities_of(row) == [Entity(0, 3, "PER")] and entities_of(row)[0].text == "Ann"
+
+
+def test_f1_takes_entities_and_tuples_for_the_same():
+    both = [[Entity(0, 3, "PER")], [(4, 6, "LOC"), Entity(8, 9, "ORG")]]
+    tuples = [[(0, 3, "PER")], [Entity(4, 6, "LOC"), (8, 9, "PER")]]
+    assert metrics.entity_f1(both, tuples)["right"] == 2
 
 
 # --- refusals -----------------------------------------------------------------------------
@@ -407,7 +414,7 @@ def forgets_none(self, texts):
 
 
 def loose_f1(gold, predicted):
-    return STRICT(*[[{e[:2] for e in own} for own in side] for side in (gold, predicted)])
+    return STRICT(*[[{(e.start, e.end) for e in own} for own in side] for side in (gold, predicted)])
 
 
 def adds_the_free(self, on=True):

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from companion.errors import CourseError
 from companion.ner import alignment
 from companion.ner.schemes import from_tags, labels
-from companion.ner.spans import Entity
+from companion.spans import Entity
 from companion.tokenization import bert_tokenizer
 
 MODULE = SimpleNamespace(**vars(alignment))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from companion.corpora import people_daily
 from companion.errors import CourseError
 from companion.ner import people
-from companion.ner.spans import Entity, in_order
+from companion.spans import Entity, in_order
 
 quick = settings(max_examples=80, deadline=None, report_multiple_bugs=False)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from companion.errors import CourseError
 from companion.ner import schemes
-from companion.ner.spans import Entity, in_order, with_text
+from companion.spans import Entity, in_order, with_text
 
 TYPES = ("PER", "LOC", "ORG")
 # One failure is enough for a mutant: several would come as a group of exceptions.

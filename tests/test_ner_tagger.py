@@ -25,7 +25,7 @@ from companion.errors import CourseError
 from companion.ner import decoding, rows, schemes, storing
 from companion.ner.batching import IGNORE
 from companion.ner.network import Gelu, Network, chains
-from companion.ner.spans import Entity, Example
+from companion.spans import Entity, Example
 from companion.ner.tagger import AlbertTagger
 from companion.pretraining import state
 

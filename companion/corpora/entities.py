@@ -6,11 +6,11 @@ A small set, written and labelled for the course; ``probes/entities_en.md`` is i
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from datasets import Dataset, DatasetDict, Features, Value
 
 from companion.errors import CourseError
+from companion.spans import Entity
 
 ENTITY_TYPES = ("PER", "LOC", "ORG")
 FILE = Path(__file__).resolve().parents[1] / "probes" / "entities_en.jsonl"
@@ -23,17 +23,10 @@ FEATURES = Features(
 )
 
 
-class Entity(NamedTuple):
-    """A name in a text: ``text[start:end]``, and its type."""
-
-    start: int
-    end: int
-    type: str
-
-
 def entities_of(row: Mapping) -> list[Entity]:
-    """The entities of a row of ``entity_sentences`` as tuples, which can be compared."""
-    return [Entity(entity["start"], entity["end"], entity["type"]) for entity in row["entities"]]
+    """The entities of a row of ``entity_sentences``, which can be compared with found ones."""
+    return [Entity(one["start"], one["end"], one["type"], row["text"][one["start"] : one["end"]])
+            for one in row["entities"]]
 
 
 def entity_sentences(file: str | Path = FILE) -> DatasetDict:

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.ner.schemes import from_tags, to_tags
-from companion.ner.spans import Entity, in_order
+from companion.spans import Entity, in_order
 
 
 @dataclass(frozen=True)

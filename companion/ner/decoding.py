@@ -11,7 +11,7 @@ from companion.ner import alignment, schemes
 from companion.ner.batching import reading_batches
 from companion.ner.crf import LinearChainCRF
 from companion.ner.rows import Rows
-from companion.ner.spans import Entity
+from companion.spans import Entity
 
 
 def entities(scores: np.ndarray, rows: Rows, labels: Sequence[str], scheme: str,

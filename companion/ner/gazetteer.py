@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from companion.errors import CourseError
-from companion.ner.spans import Entity, Example
+from companion.spans import Entity, Example
 
 
 class Gazetteer:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from companion.corpora import people_daily
 from companion.errors import CourseError
-from companion.ner.spans import Entity, Example
+from companion.spans import Entity, Example
 
 TYPES = ("PER", "LOC", "ORG")
 POS = {"nr": "PER", "ns": "LOC", "nt": "ORG"}

@@ -13,7 +13,7 @@ from companion.ner import alignment, schemes
 from companion.ner.alignment import Encoded
 from companion.ner.batching import IGNORE, attention, padded, reading_batches, width_of
 from companion.ner.network import Network
-from companion.ner.spans import Entity
+from companion.spans import Entity
 
 OVERLAP = 32  # tokens that windows of a long text share, where the model is long enough
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from companion.errors import CourseError
-from companion.ner.spans import Entity, in_order
+from companion.spans import Entity, in_order
 
 OUTSIDE = "O"
 SCHEMES = {"IO": "I", "BIO": "BI", "BIOES": "BIES"}

@@ -12,7 +12,7 @@ import numpy as np
 
 from companion.errors import CourseError
 from companion.ner.schemes import to_tags
-from companion.ner.spans import Entity, Example
+from companion.spans import Entity, Example
 
 MICRO = "micro"
 ERRORS = ("right", "type", "boundary", "boundary and type", "missed", "invented")

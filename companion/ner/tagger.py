@@ -14,7 +14,7 @@ from companion.ner import rows as reading
 from companion.ner.bilstm import Characters
 from companion.ner.network import Network, prepared
 from companion.ner.rows import Rows
-from companion.ner.spans import Entity, Example
+from companion.spans import Entity, Example
 from companion.objectives import lengths
 
 TYPES = ("PER", "LOC", "ORG")

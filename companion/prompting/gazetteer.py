@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from companion.corpora.entities import Entity
 from companion.errors import CourseError
 from companion.prompting.candidates import Scored, candidates, resolve, runs
 from companion.prompting.given import as_list
+from companion.spans import Entity
 
 
 class Gazetteer:
@@ -31,8 +31,8 @@ class Gazetteer:
                               "for each text")
         seen: dict[str, Counter] = {}
         for text, entities in zip(texts, gold):
-            for start, end, kind in entities:
-                seen.setdefault(text[start:end], Counter())[kind] += 1
+            for e in entities:
+                seen.setdefault(text[e.start : e.end], Counter())[e.type] += 1
         if not seen:
             raise CourseError("there is no entity to make a list of names from: give labelled "
                               "sentences with names")
