@@ -570,8 +570,7 @@ print(table(["step", "loss, shared", "loss, unshared", "difference"],
             [[a["step"], f"{a['loss']:.2f}", f"{b['loss']:.2f}", f"{a['loss'] - b['loss']:+.2f}"]
              for i, (a, b) in enumerate(pairs) if i % 2 == 0 or a is parts[0][-1]]))
 reached = next(e["step"] for e in apart if e["loss"] < parts[0][-1]["loss"])
-print(f"the unshared model is below the last loss of the shared one at step {reached:,} of "
-      f"{recipe.steps:,}")
+print(f"unshared below the last loss of shared at step {reached:,} of {recipe.steps:,}")
 assert all(a["step"] == b["step"] for a, b in pairs) and len(parts[0]) == len(apart)
 assert all(a["loss"] > b["loss"] for a, b in pairs[1:]) and reached < 0.75 * recipe.steps
 curves({name: ([e["step"] for e in run], [e["loss"] for e in run])
@@ -581,7 +580,7 @@ curves({name: ([e["step"] for e in run], [e["loss"] for e in run])
 # %% [markdown]
 # With more text, layers of their own pay. The unshared model is ahead at every line after the start. It needs less than three quarters of the steps to reach the last loss of the shared one.
 #
-# So sharing is a trade. It makes the file and the memory for weights smaller. It pays for that with a higher loss, at the same time for each step. If time is what you lack, and not space, do not share. Both runs had one seed. But no line after the start has the other sign.
+# So sharing is a trade. It makes the file and the memory for weights smaller. It pays for that with a higher loss, at the same time for each step. Where you lack time and not space, weights for every layer were the better choice here. Both runs had one seed. But no line after the start has the other sign.
 #
 # ## What others found
 #
