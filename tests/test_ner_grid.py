@@ -74,5 +74,17 @@ def test_a_line_that_a_kill_has_cut_is_made_again(place):
     assert text[-1] == whole.splitlines()[-1] and len(text) == len(whole.splitlines()) + 1
 
 
+def test_an_encoder_that_is_not_there_is_left_out_with_a_word(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(ner_scores, "SYSTEMS", {
+        ner_scores.UNSHARED: ({}, {}), "BiLSTM-CRF from scratch": (None, {})})
+    assert work(place)
+    assert "needs runs/albert-mini-zh-unshared/model: run its recipe" in capsys.readouterr().out
+    assert {e["system"] for e in lines(place)} == {"gazetteer", "BiLSTM-CRF from scratch"}
+    tiny_ner.encoder(place / "runs" / "albert-mini-zh-unshared" / "model")
+    assert work(place)
+    assert [e["encoder"] for e in lines(place)[-1:]] == ["runs/albert-mini-zh-unshared/model"]
+
+
 def test_no_time_means_nothing_is_begun(place):
     assert not work(place, seconds=-1) and not (place / "out.jsonl").exists()
