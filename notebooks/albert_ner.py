@@ -295,7 +295,7 @@ assert max(fresh[0.1]) < 0.5 and min(tuned[1.0]) > max(fresh[1.0]) + 0.1
 lstm, frozen = runs["BiLSTM-CRF from scratch", 0.1], runs["frozen, BiLSTM-CRF", 0.1]
 assert max(fresh[0.1]) + 0.3 < min(lstm.values()) < min(frozen.values()) - 0.05
 crf = runs["fine-tuned, CRF", 0.1].values()
-assert max(tuned[0.1]) + 0.01 < min(frozen.values()) < min(crf) - 0.02
+assert max(tuned[0.1]) + 0.01 < min(*frozen.values(), *crf) and stdev(crf) > 4 * stdev(tuned[0.1])
 curves(series, x="share of the training sentences", y="test F1", logx=True)
 
 # %% [markdown]
@@ -305,7 +305,7 @@ curves(series, x="share of the training sentences", y="test F1", logx=True)
 #
 # Not every network is so helpless without pretraining. The BiLSTM-CRF from scratch has fewer parameters, and with a tenth of the sentences it is far better than the ALBERT from random weights. One reason may be that an LSTM reads token by token, so what stands next to what is given to it. A Transformer has to learn that first. On top of the frozen pretrained encoder the same BiLSTM-CRF is better still.
 #
-# Now the question of the CRF. With a tenth of the sentences it is worth its time: the fine-tuned encoder is better with a CRF than with a softmax, by far more than the spread. With all sentences no CRF was trained, so the page gives no answer for them. The article's way, frozen with a BiLSTM-CRF, lies between the two. So compare like with like: a CRF against a softmax, or frozen against fine-tuned, not both at once.
+# Now the question of the CRF. With a tenth of the sentences it is worth its time: every seed with a CRF is above every seed with a softmax. But its seeds lie much further apart, so its mean is less sure. With all sentences no CRF was trained, so the page gives no answer for them. The article's way, frozen with a BiLSTM-CRF, is above the softmax too, and its one seed is not far from those of the fine-tuned CRF. So compare like with like: a CRF against a softmax, or frozen against fine-tuned, not both at once.
 #
 # For the same reason, the row with the *unshared encoder* says nothing about sharing. This is the second model of [What sharing costs](albert.ipynb#what-sharing-costs-in-the-long-run). It has read the first part of the training texts only, and the encoder of the other rows both parts.
 #
