@@ -21,11 +21,11 @@ from machine import describe
 from companion import checkpoints
 from companion.corpora import entity_sentences
 from companion.corpora.entities import entities_of
+from companion.entity import Entity
 from companion.metrics import entity_f1
 from companion.prompting import PromptClassifier, Template, Verbalizer
 from companion.prompting.entities import PROMPT, WORDS, EntityFinder
 from companion.prompting.gazetteer import Gazetteer, capital_runs
-from companion.spans import Entity
 
 OUT = Path(__file__).with_name("results") / "entities_en.json"
 PROMPTS = (PROMPT, "{text} {span} is a kind of {mask}.", "{text} {span} is a {mask}.",

@@ -19,12 +19,12 @@ from entities_en import Remembering, interval
 from machine import describe
 
 from companion import checkpoints
+from companion.entity import Entity
 from companion.metrics import entity_f1
 from companion.ner import people
 from companion.ner.gazetteer import Gazetteer
 from companion.prompting import PromptClassifier, Template, Verbalizer
 from companion.prompting.entities import EntityFinder
-from companion.spans import Entity
 
 OUT = Path(__file__).with_name("results") / "entities_zh.json"
 MODEL, LONGEST, COUNTS = "albert-mini-zh", 4, {"train": 100, "test": 200}

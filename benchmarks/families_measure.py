@@ -20,11 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from scipy import sparse
-from sklearn.linear_model import LogisticRegression
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import PreTrainedTokenizerFast
-
 from families_questions import (
     AT,
     COUNTED,
@@ -37,6 +32,10 @@ from families_questions import (
     Questions,
     questions,
 )
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedTokenizerFast
 
 from companion import abilities, metrics, rerun
 from companion.families import kind_of

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 from companion.display import PALETTE
-from companion.spans import Entity, in_order
+from companion.entity import Entity, in_order
 
 # ANSI background colours near the palette's; text in black (30) reads on all of them.
 _ANSI = (44, 43, 42, 45, 46, 41, 47)

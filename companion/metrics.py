@@ -9,11 +9,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from companion.entity import Entity
 from companion.errors import CourseError
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import MaskedLM
 from companion.pretraining.loop import evaluate
-from companion.spans import Entity
 from companion.tokenization import pack
 
 
@@ -92,7 +92,7 @@ def entity_f1(
     start, end and type are. For rows of tags seqeval computes the same.
 
     Args:
-        gold, predicted: for each text its entities, `companion.spans.Entity` or tuples
+        gold, predicted: for each text its entities, `companion.entity.Entity` or tuples
             ``(start, end, type)``; the two may be mixed. One that stands there twice counts once.
 
     Returns:

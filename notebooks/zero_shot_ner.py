@@ -61,7 +61,7 @@ from companion.prompting.candidates import Scored, candidates
 from companion.prompting.candidates import resolve as greedy
 from companion.prompting.entities import EntityFinder
 from companion.prompting.gazetteer import Gazetteer, capital_runs
-from companion.spans import Entity
+from companion.entity import Entity
 
 CHECKPOINT = "bert-mini-en"  # or any masked LM of the Hub, or a folder
 OURS = CHECKPOINT == "bert-mini-en"  # what the text says of the answers is about this one
@@ -252,7 +252,8 @@ predicted = finder.predict(test["text"])
 asked = metrics.entity_f1(gold["test"], predicted)
 known = Gazetteer(train["text"], gold["train"])
 listed = metrics.entity_f1(gold["test"], known.predict(test["text"]))
-runs = [[Entity(*span, known.frequent) for span in capital_runs(text, False)] for text in test["text"]]
+runs = [[Entity(*span, known.frequent) for span in capital_runs(text, False)]
+        for text in test["text"]]
 capitals = metrics.entity_f1(gold["test"], runs)
 for name, score in (("prompt", asked), ("gazetteer", listed), ("capitals", capitals)):
     print(f"{name:10} precision {score['precision']:.2f}  recall {score['recall']:.2f}  "

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion import display_entities as display
+from companion.entity import Entity
 from companion.errors import CourseError
-from companion.spans import Entity
 
 NASTY = "<b>&amp;</b> \"x\" 'y' <script>alert(1)</script>"
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from companion import metrics
 from companion.corpora.entities import entities_of
+from companion.entity import Entity
 from companion.errors import CourseError
 from companion.prompting import PromptClassifier, Template, Verbalizer, candidates, entities
 from companion.prompting.candidates import FILTERS, Scored, resolve, words
 from companion.prompting.entities import FREE, EntityFinder, best_margin
 from companion.prompting.gazetteer import Gazetteer, capital_runs
-from companion.spans import Entity
 
 PATTERN = "{text} {span} is a {mask}."
 KINDS = {"PER": ["dog", "teacher"], "LOC": ["river"], "O": ["window", "winter"]}
@@ -414,7 +414,8 @@ def forgets_none(self, texts):
 
 
 def loose_f1(gold, predicted):
-    return STRICT(*[[{(e.start, e.end) for e in own} for own in side] for side in (gold, predicted)])
+    return STRICT(*[[{(e.start, e.end) for e in own} for own in side]
+                    for side in (gold, predicted)])
 
 
 def adds_the_free(self, on=True):

@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from companion.entity import Entity
 from companion.errors import CourseError
 from companion.ner import alignment
 from companion.ner.schemes import from_tags, labels
-from companion.spans import Entity
 from companion.tokenization import bert_tokenizer
 
 MODULE = SimpleNamespace(**vars(alignment))

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from companion.corpora import people_daily
+from companion.entity import Entity, in_order
 from companion.errors import CourseError
 from companion.ner import people
-from companion.spans import Entity, in_order
 
 quick = settings(max_examples=80, deadline=None, report_multiple_bugs=False)
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from companion.entity import Entity, in_order, with_text
 from companion.errors import CourseError
 from companion.ner import schemes
-from companion.spans import Entity, in_order, with_text
 
 TYPES = ("PER", "LOC", "ORG")
 # One failure is enough for a mutant: several would come as a group of exceptions.

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from companion.entity import Entity, Example
 from companion.errors import CourseError
 from companion.ner import scoring
 from companion.ner.gazetteer import Gazetteer
 from companion.ner.schemes import from_tags, to_tags
 from companion.ner.scoring import Score
-from companion.spans import Entity, Example
 
 TYPES = ("PER", "LOC")
 # Recorded from seqeval 1.2.2, so that the test needs no seqeval: random tag sequences, the

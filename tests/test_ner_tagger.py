@@ -21,11 +21,11 @@ from transformers import (
 from transformers.activations import NewGELUActivation
 
 from companion import checkpoints
+from companion.entity import Entity, Example
 from companion.errors import CourseError
 from companion.ner import decoding, rows, schemes, storing
 from companion.ner.batching import IGNORE
 from companion.ner.network import Gelu, Network, chains
-from companion.spans import Entity, Example
 from companion.ner.tagger import AlbertTagger
 from companion.pretraining import state
 

@@ -14,7 +14,6 @@ from companion.pretraining.recipe import OBJECTIVES, Masking
 from companion.pretraining.tasks import TASKS
 from companion.tokenization import train_bpe, train_wordpiece
 
-
 # Their model's own loss is the one that is logged; "masked_order" has two heads and tests of its own.
 BASE = {"masked_order": "masked", "masked_next": "masked"}  # a tiny recipe of another objective
 ONE_HEAD = [name for name in TASKS if name not in BASE]

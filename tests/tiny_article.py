@@ -1,7 +1,7 @@
 """A tiny masked LM that knows the article's words, and sentences to tune it on."""
 
-import torch
 import tiny
+import torch
 
 from companion.prompting import Prompting
 from companion.tokenization import train_wordpiece

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import AlbertConfig, AlbertForMaskedLM, BertConfig, BertForMaskedLM
 
-from companion.spans import Entity, Example
+from companion.entity import Entity, Example
 from companion.ner.tagger import AlbertTagger
 from companion.tokenization import train_wordpiece
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict, Features, Value
 
+from companion.entity import Entity
 from companion.errors import CourseError
-from companion.spans import Entity
 
 ENTITY_TYPES = ("PER", "LOC", "ORG")
 FILE = Path(__file__).resolve().parents[1] / "probes" / "entities_en.jsonl"

@@ -5,6 +5,6 @@ The parts of the package, in the order of use: ``people`` (text with entities), 
 ``scoring`` (how good are the found entities), ``gazetteer`` (the baseline).
 """
 
-from companion.spans import Entity, Example
+from companion.entity import Entity, Example
 
 __all__ = ["Entity", "Example"]

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from companion.entity import Entity, in_order
 from companion.errors import CourseError
 from companion.ner.schemes import from_tags, to_tags
-from companion.spans import Entity, in_order
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from companion.entity import Entity
 from companion.ner import alignment, schemes
 from companion.ner.batching import reading_batches
 from companion.ner.crf import LinearChainCRF
 from companion.ner.rows import Rows
-from companion.spans import Entity
 
 
 def entities(scores: np.ndarray, rows: Rows, labels: Sequence[str], scheme: str,

@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from companion.entity import Entity, Example
 from companion.errors import CourseError
-from companion.spans import Entity, Example
 
 
 class Gazetteer:

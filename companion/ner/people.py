@@ -14,8 +14,8 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 
 from companion.corpora import people_daily
+from companion.entity import Entity, Example
 from companion.errors import CourseError
-from companion.spans import Entity, Example
 
 TYPES = ("PER", "LOC", "ORG")
 POS = {"nr": "PER", "ns": "LOC", "nt": "ORG"}

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from companion.entity import Entity
 from companion.errors import CourseError
 from companion.ner import alignment, schemes
 from companion.ner.alignment import Encoded
 from companion.ner.batching import IGNORE, attention, padded, reading_batches, width_of
 from companion.ner.network import Network
-from companion.spans import Entity
 
 OVERLAP = 32  # tokens that windows of a long text share, where the model is long enough
 

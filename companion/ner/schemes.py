@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from companion.entity import Entity, in_order
 from companion.errors import CourseError
-from companion.spans import Entity, in_order
 
 OUTSIDE = "O"
 SCHEMES = {"IO": "I", "BIO": "BI", "BIOES": "BIES"}

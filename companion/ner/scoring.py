@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from companion.entity import Entity, Example
 from companion.errors import CourseError
 from companion.ner.schemes import to_tags
-from companion.spans import Entity, Example
 
 MICRO = "micro"
 ERRORS = ("right", "type", "boundary", "boundary and type", "missed", "invented")

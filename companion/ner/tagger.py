@@ -8,13 +8,13 @@ import transformers
 from transformers import PreTrainedTokenizerBase
 
 from companion import checkpoints
+from companion.entity import Entity, Example
 from companion.errors import CourseError
 from companion.ner import decoding, schemes, storing
 from companion.ner import rows as reading
 from companion.ner.bilstm import Characters
 from companion.ner.network import Network, prepared
 from companion.ner.rows import Rows
-from companion.spans import Entity, Example
 from companion.objectives import lengths
 
 TYPES = ("PER", "LOC", "ORG")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from companion.entity import Entity
 from companion.errors import CourseError
-from companion.spans import Entity
 
 # A hyphen or an apostrophe may stand inside a word (O'Brien), but 's is not part of a name.
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+|['’](?!s(?![^\W_]))[^\W_]+)*")

@@ -6,11 +6,11 @@ Prompting for named entities by filling in a template for every span is the idea
 
 from collections.abc import Mapping, Sequence
 
+from companion.entity import Entity
 from companion.errors import CourseError
 from companion.prompting.candidates import FILTERS, Scored, candidates, resolve
 from companion.prompting.classifier import PromptClassifier
 from companion.prompting.given import as_list, listed
-from companion.spans import Entity
 
 PROMPT = "{text} {span} is a type of {mask}."
 # "O" means outside of any entity, as in the tag schemes of the field.

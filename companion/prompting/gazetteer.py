@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from companion.entity import Entity
 from companion.errors import CourseError
 from companion.prompting.candidates import Scored, candidates, resolve, runs
 from companion.prompting.given import as_list
-from companion.spans import Entity
 
 
 class Gazetteer:

@@ -16,7 +16,6 @@ from companion.errors import CourseError
 from companion.prompting.template import Encoded, Input, Template, _inside
 from companion.tokenization import fast_backend
 
-
 APART = "put a space between its slot and the words beside it"
 
 

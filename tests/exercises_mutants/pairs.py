@@ -3,7 +3,6 @@
 What the tables hold is said in `answer_tables.py`.
 """
 
-import math
 from collections import Counter, defaultdict
 
 import torch
