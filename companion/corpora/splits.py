@@ -7,6 +7,7 @@ text hash differently as soon as one comma differs.
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,14 +18,29 @@ _LETTERS = re.compile(r"[^\W_]+")
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # an odd multiplier spreads word ids over 64 bits
 
 
+def plain(text: str) -> str:
+    """One spelling for all spellings of a text: small letters, half-width, without accents.
+
+    The same words may be written with full-width digits, with composed or decomposed accents,
+    with ligatures. Unicode's compatibility decomposition (NFKD) makes them equal. For finding
+    leaks and copies only: the keys of the splits are made from the text as it is.
+    """
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
 def words(text: str) -> list[str]:
-    """Lower-case words of a text, punctuation left out."""
-    return _WORD.findall(text.lower())
+    """Words of a text in their `plain` spelling, punctuation left out."""
+    return _WORD.findall(plain(text))
 
 
 def characters(text: str) -> list[str]:
-    """Letters, digits and ideographs of a text one by one, for languages without spaces."""
-    return list("".join(_LETTERS.findall(text.lower())))
+    """Letters, digits and ideographs of a text one by one, for languages without spaces.
+
+    In their `plain` spelling."""
+    return list("".join(_LETTERS.findall(plain(text))))
 
 
 def fingerprint(text: str) -> str:

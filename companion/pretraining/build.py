@@ -35,6 +35,7 @@ class Material:
 
     train: np.ndarray
     validation: np.ndarray
+    held_out: dict[str, np.ndarray]  # rows of each file's texts that are not read
     tokenizer: PreTrainedTokenizerBase
     kept: np.ndarray | None  # old id of every entry of a cut vocabulary
     counts: np.ndarray  # how often every entry occurs in the training rows
@@ -100,6 +101,8 @@ def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print) -> Materi
     return Material(
         train=np.load(packed / "train.npy"),
         validation=np.load(packed / "validation.npy"),
+        held_out={path.stem.removeprefix("held-"): np.load(path)
+                  for path in sorted(packed.glob("held-*.npy"))},
         tokenizer=AutoTokenizer.from_pretrained(packed),
         kept=np.load(kept) if kept.exists() else None,
         counts=np.load(packed / "counts.npy"),
@@ -107,10 +110,12 @@ def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print) -> Materi
 
 
 def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
-    texts, validation, report = text.gather(recipe, folder)
-    for source in report:
+    found = text.gather(recipe, folder)
+    texts = found.train
+    for source in found.report:
         say(source.line())
-    state.write_text(into / "text.json", json.dumps([asdict(s) for s in report], indent=1) + "\n")
+    report = json.dumps([asdict(source) for source in found.report], indent=1) + "\n"
+    state.write_text(into / "text.json", report)
     task, pack = TASKS[recipe.objective], TASKS[recipe.objective].pack
     if not recipe.model.start:
         tokenizer = _fresh_tokenizer(recipe, texts)
@@ -124,12 +129,19 @@ def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
     rows = pack(texts, tokenizer, recipe.text.row_length)
     np.save(into / "train.npy", rows)
     np.save(into / "counts.npy", np.bincount(rows.ravel(), minlength=len(tokenizer)))
-    held = pack(validation, tokenizer, recipe.text.row_length)
-    # Rows at equal distances: all of the validation split takes part, few rows are read.
-    at = np.linspace(0, len(held) - 1, min(VALIDATION_ROWS, len(held))).astype(int)
-    np.save(into / "validation.npy", held[at])
+    validation = pack(found.validation, tokenizer, recipe.text.row_length)
+    np.save(into / "validation.npy", thinned(validation))
+    for name, held in found.held_out.items():
+        if held:
+            held_rows = pack(held, tokenizer, recipe.text.row_length)
+            np.save(into / f"held-{name.partition('.')[0]}.npy", thinned(held_rows))
     say(f"packed {len(rows):,} rows of {recipe.text.row_length} ({rows.size:,} tokens), "
         f"vocabulary {len(tokenizer):,}")
+
+
+def thinned(rows: np.ndarray) -> np.ndarray:
+    """Rows at equal distances: all of a split takes part, few rows are read."""
+    return rows[np.linspace(0, len(rows) - 1, min(VALIDATION_ROWS, len(rows))).astype(int)]
 
 
 def _start_tokenizer(start: str) -> PreTrainedTokenizerBase:

@@ -55,10 +55,14 @@ def fast_at_bf16() -> bool:
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
 
 
-def rate(step: int, steps: int, warmup: float) -> float:
-    """Share of the full learning rate at ``step``: linear up, then linear down to zero."""
+def rate(step: int, steps: int, warmup: float, decay: float = 1.0) -> float:
+    """Share of the full learning rate at ``step``: linear up, level, linear down to zero.
+
+    ``warmup`` and ``decay`` are shares of the steps; with ``decay`` 1 there is no level part.
+    """
     rise = max(1, round(warmup * steps))
-    return min((step + 1) / rise, (steps - step) / max(1, steps - rise))
+    fall = max(1, min(round(decay * steps), steps - rise))
+    return min(1.0, (step + 1) / rise, (steps - step) / fall)
 
 
 def rows_of(step: int, recipe: Recipe, total: int) -> np.ndarray:
@@ -197,6 +201,7 @@ class _Run:
         self.collator = self.task.collator(recipe, material.tokenizer)
         self.validation = self.task.judge(recipe, material.tokenizer)
         self.step = 0
+        self.last_loss = None  # mean over the last twenty steps
 
     def resume(self) -> None:
         saved, warnings = state.newest(self.out)
@@ -233,8 +238,8 @@ class _Run:
             bar.update()
             if self.step % 20 == 0 or self.step == steps:
                 tokens = (self.step - since) * t.rows * self.recipe.text.row_length
-                mean = summed / (self.step - since)
-                self.log.write(self.step, train_loss=round(mean, 4),
+                mean = self.last_loss = round(summed / (self.step - since), 4)
+                self.log.write(self.step, train_loss=mean,
                                tokens=self.step * t.rows * self.recipe.text.row_length,
                                tokens_per_second=round(tokens / seconds))
                 bar.set_postfix(loss=f"{mean:.3f}", tokens_per_s=f"{tokens / seconds:,.0f}")
@@ -250,7 +255,7 @@ class _Run:
         rank, world = accelerator.process_index, accelerator.num_processes
         # Dropout: every process has masks of its own. A CPU uses 32 bits of the number.
         torch.manual_seed(recipe.seed * 1_000_003 + self.step + rank * 1_000_000_007)
-        share = rate(self.step, recipe.steps, recipe.training.warmup)
+        share = rate(self.step, recipe.steps, recipe.training.warmup, recipe.training.decay)
         for group in (g for optimiser in self.optimisers for g in optimiser.param_groups):
             group["lr"] = group["base"] * share
         rows = self.material.train[rows_of(self.step, recipe, len(self.material.train))]
@@ -277,7 +282,12 @@ class _Run:
             with self.accelerator.autocast():
                 result = evaluate(self.model, self.validation, self.material.validation,
                                   device=self.accelerator.device, task=self.task)
+                held = {f"{name}_loss": evaluate(self.model, self.validation, rows,
+                                                 device=self.accelerator.device,
+                                                 task=self.task)["loss"]
+                        for name, rows in self.material.held_out.items()}
             positions = result.pop("positions")
+            result |= held
             self.log.write(self.step, event="validation", positions=positions,
                            **{name: round(value, 4) for name, value in result.items()})
         self.accelerator.wait_for_everyone()
@@ -289,16 +299,32 @@ class _Run:
             state.write_folder(self.out / f"step-{self.step:07d}",
                                lambda folder: torch.save(data, folder / "state.pt"))
             state.prune(self.out)
+            self.keep_newest()
         self.accelerator.wait_for_everyone()
+
+    def keep_newest(self) -> None:
+        """The weights of now in fp16 as a model folder, ``newest``: small enough to copy
+        elsewhere, and what another recipe can start from before this one is done."""
+        def fill(partial: Path) -> None:
+            self.fill(partial, torch.float16)
+            state.write_text(partial / "progress.json", json.dumps(
+                {"step": self.step, "of": self.recipe.steps, "train_loss": self.last_loss}) + "\n")
+
+        state.write_folder(self.out / "newest", fill)
+
+    def fill(self, folder: Path, kind: torch.dtype) -> None:
+        """Write model and tokenizer in Hugging Face form, with weights of one kind."""
+        done: dict[int, torch.Tensor] = {}  # tied weights stay tied, so they are written once
+        weights = {name: done.setdefault(values.data_ptr(), values.to(kind))
+                   if values.is_floating_point() else values
+                   for name, values in self.model.state_dict().items()}
+        with build.quiet():
+            self.model.save_pretrained(folder, state_dict=weights)
+        self.material.tokenizer.save_pretrained(folder)
 
     def finish(self) -> Path:
         folder = self.out / "model"
         if self.main:
-            def fill(partial: Path) -> None:
-                with build.quiet():
-                    self.model.save_pretrained(partial)
-                self.material.tokenizer.save_pretrained(partial)
-
-            state.write_folder(folder, fill)
+            state.write_folder(folder, lambda partial: self.fill(partial, torch.float32))
         self.accelerator.wait_for_everyone()
         return folder

@@ -18,12 +18,14 @@ class Text:
     ``corpora``: names of functions of ``companion.corpora``; training splits only.
     ``files``: name of a file in the ``--text`` folder -> share of its lines to use.
     ``documents``: lines of a file up to the next empty one are one text; else every line is.
+    ``held_out``: share of the texts of each file that is not read, but measured in the log.
     """
 
     corpora: list[str] = field(default_factory=lambda: ["movie_reviews"])
     files: dict[str, float] = field(default_factory=dict)
     row_length: int = 128
     documents: bool = False
+    held_out: float = 0.0
 
 
 @dataclass
@@ -71,8 +73,9 @@ class Spans:
 class Training:
     """The optimiser (AdamW: Loshchilov and Hutter, 2019) and its length.
 
-    Learning rates rise linearly over the share ``warmup`` of the steps and fall linearly
-    to zero. ``head_rate`` is for the parameters that the start model does not have. With
+    Learning rates rise linearly over the share ``warmup`` of the steps, stay, and fall linearly
+    to zero over the share ``decay`` at the end: 1 falls from the end of the rise on, 0 never, so
+    that another recipe can go on from any step. ``head_rate`` is for the parameters that the start model does not have. With
     ``matrix_rate`` above 0, Muon trains the hidden matrices with it (see ``optimisers``).
     """
 
@@ -82,6 +85,7 @@ class Training:
     head_rate: float = 0.0  # 0 means: the same as rate
     matrix_rate: float = 0.0  # 0 means: AdamW for all
     warmup: float = 0.06
+    decay: float = 1.0
     weight_decay: float = 0.01
     clip: float = 1.0
     precision: str = "auto"  # "bf16", "no", or "auto": bf16 where the device is fast at it
@@ -180,7 +184,9 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
         "[training] rate and clip must be above 0": t.rate > 0 and t.clip > 0,
         "[training] head_rate, matrix_rate and weight_decay must not be negative":
             min(t.head_rate, t.matrix_rate, t.weight_decay) >= 0,
-        "[training] warmup must be a share from 0 to 1": 0 <= t.warmup <= 1,
+        "[text] held_out must be a share from 0 to below 1": 0 <= text.held_out < 1,
+        "[training] warmup and decay must be shares from 0 to 1":
+            0 <= t.warmup <= 1 and 0 <= t.decay <= 1,
         "[training] precision must be auto, bf16 or no": t.precision in ("auto", "bf16", "no"),
     }
     for rule, kept in rules.items():

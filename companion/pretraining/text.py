@@ -95,6 +95,14 @@ def share_of(lines: list[str], share: float, seed: int) -> list[str]:
     return [lines[i] for i in sorted(order[: round(share * len(lines))])]
 
 
+def split_held_out(texts: list[str], share: float) -> tuple[list[str], list[str]]:
+    """Texts to train on, and about ``share`` of them to measure on. A text's own hash decides."""
+    out = [int(hashlib.sha256(f"held out:{text}".encode()).hexdigest()[:8], 16) < share * 16**8
+           for text in texts]
+    return ([text for text, held in zip(texts, out) if not held],
+            [text for text, held in zip(texts, out) if held])
+
+
 def _units(texts: list[str]) -> Callable[[str], list[str]]:
     """What a run is counted in. Chinese has no spaces: there it is characters, not words.
 
@@ -110,8 +118,19 @@ def _held(data) -> Held:
     return Held(texts, units=_units(texts))
 
 
-def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], list[Source]]:
-    """Training texts (shuffled), validation texts, and a report per source.
+@dataclass
+class Gathered:
+    """Training texts (shuffled), validation texts, the held-out texts of each file by its name
+    (without those that are in a validation or test split), and a report per source."""
+
+    train: list[str]
+    validation: list[str]
+    held_out: dict[str, list[str]]
+    report: list[Source]
+
+
+def gather(recipe: Recipe, folder: Path | None) -> Gathered:
+    """All texts of a recipe.
 
     Raises:
         CourseError: unknown corpus, no folder given, a file that is not there.
@@ -125,9 +144,13 @@ def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], l
     validation = [t for data in loaded.values() for t in data["validation"]["text"]]
     held = [_held(data) for data in loaded.values()]
     sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
+    apart = {}
     for name, share in recipe.text.files.items():
         found = read_texts(Path(folder) / name, recipe.text.documents)
+        found, apart[name] = split_held_out(found, recipe.text.held_out)
         sources.append((name, share_of(found, share, recipe.seed)))
+        apart[name] = [text for text in apart[name] if not any(h.in_text(text) for h in held)]
+    held += [Held(texts, units=_units(texts)) for texts in apart.values() if texts]
     texts, report = [], []
     for name, lines in sources:
         kept = [line for line in lines if not any(part.in_text(line) for part in held)]
@@ -137,4 +160,4 @@ def gather(recipe: Recipe, folder: Path | None) -> tuple[list[str], list[str], l
         )
         texts += kept
     random.Random(recipe.seed).shuffle(texts)
-    return texts, validation, report
+    return Gathered(texts, validation, apart, report)
