@@ -386,6 +386,25 @@ def test_a_folder_without_states():
 # --- parts --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1, 0.5])
+def test_a_level_rate_that_falls_late(decay):
+    values = [loop.rate(step, 200, 0.1, decay) for step in range(200)]
+    level = 200 - round(200 * decay)
+    assert values[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
+    assert values[20:level] == [1.0] * (level - 20)
+    assert values[level:] == pytest.approx([(200 - s) / (200 * decay) for s in range(level, 200)])
+
+
+def test_the_newest_weights_are_a_model_folder(first):
+    newest = first / "whole" / "newest"
+    step = json.loads((newest / "progress.json").read_text("utf8"))["step"]
+    kept = torch.load(first / "whole" / f"step-{step:07d}" / "state.pt")["model"]
+    model = AutoModelForMaskedLM.from_pretrained(newest)
+    assert set(kept) == set(model.state_dict())
+    for name, values in model.state_dict().items():
+        assert torch.equal(values, kept[name].half().to(values.dtype))
+
+
 def test_the_learning_rate():
     steps, warmup = 200, 0.1
     values = [loop.rate(step, steps, warmup) for step in range(steps)]
@@ -497,7 +516,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(second):
 
 def material(tokenizer, kept=None, counts=None):
     rows = tiny.rows(tokenizer, 4, 16)
-    return build.Material(rows, rows, tokenizer, kept, counts)
+    return build.Material(rows, rows, {}, tokenizer, kept, counts)
 
 
 def starting_from(folder, kept):

@@ -2,12 +2,14 @@
 
 import copy
 import lzma
+import unicodedata
 
 import pytest
 import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion.corpora.splits import characters, near_duplicates, words
 from companion.errors import CourseError
 from companion.pretraining import Recipe
 from companion.pretraining.recipe import FOLDER
@@ -170,7 +172,7 @@ def test_a_share_of_a_file_is_random_and_fixed(folder):
     def lines(share, seed=13):
         r = recipe(files={"plain.txt": share})
         r.seed = seed
-        return {t for t in gather(r, folder)[0] if t.startswith("line number")}
+        return {t for t in gather(r, folder).train if t.startswith("line number")}
 
     assert len(lines(0.3)) == 30 and lines(0.3) == lines(0.3)
     assert lines(0.3) < lines(0.6) and lines(0.3, seed=1) != lines(0.3)
@@ -194,6 +196,38 @@ def test_damaged_files_are_refused(folder, name, content):
     (folder / name).write_bytes(content)
     refused(f"{name} is damaged or not UTF-8",
             lambda: gather(recipe(files={name: 1.0}), folder))
+
+
+SPELLINGS = [  # the same letters, as other sources write them
+    lambda text: unicodedata.normalize("NFD", text),
+    lambda text: unicodedata.normalize("NFC", text),
+    lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    lambda text: text.replace("fi", "\N{LATIN SMALL LIGATURE FI}"),
+    str.upper,
+]
+
+
+@pytest.mark.parametrize("spell", SPELLINGS)
+@pytest.mark.parametrize("text, units", [
+    ("café crème à la carte für naïve Zoë Müller and a fine first film", words),
+    ("1998年12月31日电 A股 café 天地玄黄", characters)])
+def test_another_spelling_of_the_same_text_is_found(text, units, spell):
+    held = Held([text], units=units)
+    assert held.in_text(spell(text)) and Held([spell(text)], units=units).in_text(text)
+    # Near-duplicates too; the key of a split stays that of the text as it is.
+    assert near_duplicates([text, spell(text)], units=units).sum() == 1
+
+
+def test_held_out_texts_of_a_file_are_not_read_nor_texts_like_them(folder):
+    every = [" ".join(f"{word}{i}" for word in HELD[:14]) for i in range(200)]
+    (folder / "many.txt").write_text("\n".join(every + [f"more {t}" for t in every]), "utf8")
+    chosen = recipe(files={"many.txt": 1.0})
+    chosen.text.held_out = 0.2
+    found = gather(chosen, folder)
+    apart = found.held_out["many.txt"]
+    assert 40 <= len(apart) <= 120 and set(apart) <= {*every, *(f"more {t}" for t in every)}
+    assert not Held(apart).in_text("\n\n".join(found.train))
+    assert gather(chosen, folder).held_out["many.txt"] == apart
 
 
 # --- recipes ------------------------------------------------------------------------------
@@ -253,7 +287,7 @@ GOOD = {"name": "x", "seed": 3, "text": {"files": {"a": 0.5}}, "model": {"vocabu
     ({"training": {"rows": True}}, "must be a int"),
     ({"training": {"rows": 0}}, "must be at least 1"),
     ({"training": {"rate": 0}}, "must be above 0"),
-    ({"training": {"warmup": 2}}, "a share from 0 to 1"),
+    ({"training": {"warmup": 2}}, "shares from 0 to 1"),
     ({"training": {"precision": "fp8"}}, "precision must be"),
 ])
 def test_what_is_no_recipe_is_refused(change, match):
