@@ -516,7 +516,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(second):
 
 def material(tokenizer, kept=None, counts=None):
     rows = tiny.rows(tokenizer, 4, 16)
-    return build.Material(rows, rows, {}, tokenizer, kept, counts)
+    return build.Material(rows, rows, tokenizer, kept, counts)
 
 
 def starting_from(folder, kept):

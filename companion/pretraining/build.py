@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +35,10 @@ class Material:
 
     train: np.ndarray
     validation: np.ndarray
-    held_out: dict[str, np.ndarray]  # rows of each file's texts that are not read
     tokenizer: PreTrainedTokenizerBase
     kept: np.ndarray | None  # old id of every entry of a cut vocabulary
     counts: np.ndarray  # how often every entry occurs in the training rows
+    held_out: dict[str, np.ndarray] = field(default_factory=dict)  # a file's texts not read
 
 
 def start_folder(start: str) -> str:
