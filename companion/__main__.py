@@ -18,16 +18,30 @@ def pretrain(arguments: argparse.Namespace) -> int:
     from companion.pretraining import pretrain as run
 
     recipe = Recipe.read(arguments.recipe)
+    if arguments.start:
+        recipe.model.start = arguments.start
     out = arguments.out or f"runs/{recipe.name}"
     if int(os.environ.get("RANK", 0)) == 0:
         processes = os.environ.get("WORLD_SIZE", "1")
         print(f"{recipe.name}: {recipe.steps:,} steps, {processes} process(es), into {out}")
     try:
-        model = run(recipe, out, arguments.text)
+        model = run(recipe, out, arguments.text, rows=arguments.rows or ())
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last saved state", file=sys.stderr)
         return 130
     print(f"finished: {model}")
+    return 0
+
+
+def pack(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from companion.pretraining import Recipe, build, parts
+
+    recipe, out = Recipe.read(arguments.recipe), Path(arguments.out)
+    build.prepare(recipe, out, None if arguments.text is None else Path(arguments.text))
+    for file in parts.write_parts(out / "packed", out, recipe.name):
+        print(file)
     return 0
 
 
@@ -107,7 +121,19 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("recipe", metavar="RECIPE", help="a TOML file, or a course recipe's name")
     one.add_argument("--text", metavar="FOLDER", help="folder of the files the recipe names")
     one.add_argument("--out", metavar="FOLDER", help="where the run is kept (runs/NAME)")
+    one.add_argument("--rows", metavar="FILE", nargs="+",
+                     help="packed rows of another machine instead of the text (see pack)")
+    one.add_argument("--start", metavar="FOLDER", help="start from here, not from the recipe's")
     one.set_defaults(run=pretrain)
+    six = commands.add_parser(
+        "pack", help="pack the text of a recipe into rows, for a machine without the text",
+        epilog="example: python -m companion pack bert-mini-en --text my-texts --out rows   "
+        "(there: python -m companion pretrain bert-mini-en --rows rows/*.npz)",
+    )
+    six.add_argument("recipe", metavar="RECIPE", help="a TOML file, or a course recipe's name")
+    six.add_argument("--text", metavar="FOLDER", help="folder of the files the recipe names")
+    six.add_argument("--out", metavar="FOLDER", required=True, help="where the rows are written")
+    six.set_defaults(run=pack)
     two = commands.add_parser(
         "fill-mask", help="the most probable tokens for each [MASK] of a text",
         epilog='example: python -m companion fill-mask "The film was [MASK]."',

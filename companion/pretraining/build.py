@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from transformers.utils import logging
 
 from companion.errors import CourseError
 from companion.objectives.lengths import positions
-from companion.pretraining import state, text
+from companion.pretraining import parts, state
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.start import head_start
 from companion.pretraining.tasks import TASKS
@@ -87,14 +89,19 @@ def refuse_other(recipe: Recipe, out: Path) -> None:
         raise CourseError(f"{out} holds a run of another recipe: name another --out folder")
 
 
-def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print) -> Material:
-    """Gather, clean, tokenise and pack the text, or read what an earlier run packed."""
+def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print,
+            rows: Sequence[str | Path] = ()) -> Material:
+    """Gather, clean, tokenise and pack the text, or read what an earlier run packed.
+
+    ``rows``: files of ``parts.write_parts``, which take the place of the text.
+    """
     packed = out / "packed"
     refuse_other(recipe, out)
     # Rows without recipe.json were left by a kill between the two: of which recipe is unknown.
     if not (packed.is_dir() and (out / "recipe.json").exists()):
         out.mkdir(parents=True, exist_ok=True)
-        state.write_folder(packed, lambda partial: _pack(recipe, folder, partial, say))
+        fill = partial(parts.read_parts, rows) if rows else partial(_pack, recipe, folder, say)
+        state.write_folder(packed, fill)
         state.write_text(out / "recipe.json", described(recipe))
     state.verify(packed, "delete it and run again, to pack the text again")
     kept = packed / "kept.npy"
@@ -109,7 +116,9 @@ def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print) -> Materi
     )
 
 
-def _pack(recipe: Recipe, folder: Path | None, into: Path, say) -> None:
+def _pack(recipe: Recipe, folder: Path | None, say, into: Path) -> None:
+    from companion.pretraining import text  # needs datasets, which packed rows do without
+
     found = text.gather(recipe, folder)
     texts = found.train
     for source in found.report:

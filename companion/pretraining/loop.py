@@ -10,6 +10,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,9 @@ from companion.pretraining import build, state
 from companion.pretraining.optimisers import optimisers
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.tasks import TASKS, Collator, Task
+
+
+WORTH_COMPILING = 1000  # steps; compiling takes about a minute
 
 
 class Objective(nn.Module):
@@ -135,7 +139,7 @@ class Log:
 
 
 def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
-             progress: bool = True) -> Path:
+             progress: bool = True, rows: Sequence[str | Path] = ()) -> Path:
     """Run a recipe, or go on with one that was stopped.
 
     Args:
@@ -143,6 +147,7 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
         out: folder for states, log and, at the end, ``model/`` (fp32, Hugging Face form).
         text: folder of the files that the recipe names.
         progress: show a progress bar with loss and tokens per second.
+        rows: files of packed rows from another machine, in place of the text.
 
     Returns:
         The folder of the finished model. If it is already there, nothing is done.
@@ -160,10 +165,13 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
     accelerator = start_accelerate(recipe)
     with accelerator.main_process_first():
         material = build.prepare(recipe, out, None if text is None else Path(text),
-                                 say=print if accelerator.is_main_process else lambda _: None)
+                                 say=print if accelerator.is_main_process else lambda _: None,
+                                 rows=rows)
     torch.manual_seed(recipe.seed)
     model, fresh = build.model(recipe, material)
     plain = optimisers(model, recipe, fresh)
+    if accelerator.device.type == "cuda" and recipe.steps >= WORTH_COMPILING:
+        model.base_model.compile()
     wrapped, *prepared = accelerator.prepare(Objective(model, TASKS[recipe.objective]), *plain)
     run = _Run(recipe, out, accelerator, wrapped, prepared, material)
     run.resume()

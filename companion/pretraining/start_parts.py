@@ -3,21 +3,24 @@ ask for a distance. ``start`` says where each of them goes.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sparse
 import torch
-from sklearn.utils.extmath import randomized_svd
 
 from companion.errors import CourseError
 
+if TYPE_CHECKING:
+    from scipy import sparse
+
+# scipy and scikit-learn are imported where they are used: few recipes need them.
 WAVES = 16  # frequencies of the positions: they take 2 * WAVES of the embedding's places
 SPREAD = 0.02  # of random weights, as in BERT
 COUNTED = 30_000  # rows, about four million tokens: more change little
 SHARPNESS = 1.5  # how strongly a head prefers its distance
 
 
-def neighbour_counts(rows: np.ndarray, size: int, pad: int | None = None) -> sparse.csr_matrix:
+def neighbour_counts(rows: np.ndarray, size: int, pad: int | None = None) -> "sparse.csr_matrix":
     """How often two tokens stand next to each other (1) or one apart (1/2), symmetrical.
 
     Args:
@@ -28,6 +31,8 @@ def neighbour_counts(rows: np.ndarray, size: int, pad: int | None = None) -> spa
     Returns:
         Sparse matrix (size, size).
     """
+    from scipy import sparse
+
     rows = np.asarray(rows, dtype=np.int64)
     counts = sparse.csr_matrix((size, size))
     for distance, weight in ((1, 1.0), (2, 0.5)):
@@ -46,6 +51,9 @@ def token_vectors(
     directions, each scaled by the root of its singular value, then turned at random so that
     no place matters more than another. Tokens without neighbours get random vectors.
     """
+    from scipy import sparse
+    from sklearn.utils.extmath import randomized_svd
+
     counts = neighbour_counts(rows[:COUNTED], size, pad)
     counts.eliminate_zeros()
     counts = counts.tocoo()

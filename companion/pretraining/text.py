@@ -99,8 +99,8 @@ def split_held_out(texts: list[str], share: float) -> tuple[list[str], list[str]
     """Texts to train on, and about ``share`` of them to measure on. A text's own hash decides."""
     out = [int(hashlib.sha256(f"held out:{text}".encode()).hexdigest()[:8], 16) < share * 16**8
            for text in texts]
-    return ([text for text, held in zip(texts, out) if not held],
-            [text for text, held in zip(texts, out) if held])
+    return ([text for text, held in zip(texts, out, strict=True) if not held],
+            [text for text, held in zip(texts, out, strict=True) if held])
 
 
 def _units(texts: list[str]) -> Callable[[str], list[str]]:
