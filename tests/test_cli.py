@@ -115,7 +115,7 @@ def test_doctor_reports_an_old_version(capsys, monkeypatch):
 def test_ctrl_c_says_that_the_run_goes_on(capsys, monkeypatch, tmp_path):
     import companion.pretraining
 
-    def stopped(*_):
+    def stopped(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(companion.pretraining, "pretrain", stopped)
