@@ -208,16 +208,6 @@ def cut_vocabulary(
     return bert_tokenizer(backend, 512), old
 
 
-def refuse_one_text(texts: Iterable[str]) -> None:
-    """Refuse a string where texts are wanted: it would be read letter by letter.
-
-    Raises:
-        CourseError: ``texts`` is a string.
-    """
-    if isinstance(texts, str):
-        raise CourseError("this is one text: give a list of texts")
-
-
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:
     """The ids of one text after another, without special tokens and never cut.
 
@@ -341,3 +331,23 @@ def word_starts(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
         return np.array([not token.startswith("##") for token in tokens])
     special = set(tokenizer.all_special_tokens)
     return np.array([token.startswith(mark) or token in special for token in tokens])
+
+
+def unknown_share(rows: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase) -> list[float]:
+    """Of each row of token ids, the share that is ``[UNK]``; special tokens do not count."""
+    special, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
+    shares = []
+    for ids in rows:
+        lost = sum(i == unknown for i in ids)
+        read = lost + sum(i not in special for i in ids)
+        shares.append(lost / read if read else 0.0)
+    return shares
+
+
+def warn_of_unknown(shares: Sequence[float]) -> None:
+    """Warn in one line when a third of the tokens of a text, or more, are ``[UNK]``."""
+    many = [share for share in shares if share > UNKNOWN]
+    if many:
+        warnings.warn(f"{len(many)} of {len(shares)} texts are mostly unknown to the tokenizer "
+                      f"(up to {max(many):.0%} of the tokens are [UNK]): use a model of their "
+                      "language", stacklevel=3)
