@@ -42,7 +42,8 @@ def listed(texts: Iterable, least: int = 1) -> list:
         raise CourseError("the texts are a set, which has no order: give a list")
     texts = as_list(texts, "texts")
     if len(texts) < least:
-        raise CourseError(f"there are {len(texts) or 'no'} texts: give at least {least}")
+        raise CourseError(f"there are {len(texts) or 'no'} texts: give at least "
+                          f"{'one' if least == 1 else least}")
     return texts
 
 
@@ -50,10 +51,10 @@ def refuse_one_text(texts: Iterable[str]) -> None:
     """Refuse a string where texts are wanted: it would be read letter by letter.
 
     Raises:
-        CourseError: ``texts`` is a string, or a dictionary.
+        CourseError: ``texts`` is a string.
     """
-    if isinstance(texts, (str, bytes, Mapping)):
-        raise CourseError("this is one text where a list is expected: write [text]")
+    if isinstance(texts, (str, bytes)):
+        raise CourseError("this is one text: give a list of texts, such as [text]")
 
 
 def checked_text(text: str, name: str = "the text") -> str:

@@ -6,6 +6,7 @@ position is padding, so no attention mask is needed and no arithmetic is wasted.
 """
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -24,6 +25,7 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from companion.errors import CourseError
+from companion.guards import refuse_one_text
 
 SPECIAL = {
     "pad_token": "[PAD]",
@@ -32,6 +34,7 @@ SPECIAL = {
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
 }
+UNKNOWN = 1 / 3  # a text with a larger share of [UNK] is not read, and a warning says so
 BATCH = 1000  # texts handed to the tokenizer at a time; bounds memory, changes no result
 
 

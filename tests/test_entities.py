@@ -341,7 +341,7 @@ def test_generators_are_as_good_as_lists(parts):
     (lambda p: finder(p, none="X"), "no label 'X'"),
     (lambda p: finder(p, pattern="{text} is a {mask}."), "has the slots text"),
     (lambda p: finder(p).predict([]), "no texts"),
-    (lambda p: finder(p).predict("a dog"), "one text where a list"),
+    (lambda p: finder(p).predict("a dog"), "this is one text: give a list"),
     (lambda p: finder(p).predict(None), "texts is a NoneType: give a list"),
     (lambda p: finder(p).choose_margin(["a dog"], None), "gold is a NoneType: give a list"),
     (lambda p: Gazetteer(None, [[]]), "texts is a NoneType: give a list"),

@@ -137,8 +137,8 @@ TWO = "{text} {span} is a {mask}."
 
 @pytest.mark.parametrize("match, pattern, inputs", [
     ("there are no texts: give at least one", "{text} {mask}", []),
-    (r"one text where a list is expected: write \[text\]", "{text} {mask}", "good"),
-    ("one text where a list", "{text} {mask}", {"text": "good"}),
+    (r"this is one text: give a list of texts, such as \[text\]", "{text} {mask}", "good"),
+    ("texts is a dict: give a list", "{text} {mask}", {"text": "good"}),
     ("text 1, slot 'text', is empty: leave it out", "{text} {mask}", ["good", " \n"]),
     ("text 0, slot 'span', is empty", TWO, [{"text": "a", "span": ""}]),
     ("text 0, slot 'text', holds the special token .MASK.: take it", "{text} {mask}",

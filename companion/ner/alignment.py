@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.entity import Entity, in_order
 from companion.errors import CourseError
+from companion.guards import checked_text
 from companion.ner.schemes import from_tags, to_tags
 
 
@@ -48,15 +49,6 @@ class Encoded:
         return len(self.offsets)
 
 
-def _refuse_no_text(texts: Sequence[str]) -> None:
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise CourseError(f"text {number} is of type {type(text).__name__}: give a str")
-        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            raise CourseError(f"text {number} is no valid Unicode (it holds half a character): "
-                              "read the file as UTF-8, or replace the damaged characters")
-
-
 def encode(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int, overlap: int = 32
 ) -> list[Encoded]:
@@ -72,7 +64,8 @@ def encode(
     """
     if isinstance(texts, str):
         raise CourseError("texts is one text: give a list of texts")
-    _refuse_no_text(texts)
+    for number, text in enumerate(texts):
+        checked_text(text, f"text {number}")
     if not tokenizer.is_fast:
         raise CourseError(f"{type(tokenizer).__name__} has no offsets: use a fast tokenizer")
     before, after = frame(tokenizer)

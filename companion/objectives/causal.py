@@ -20,7 +20,8 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives.masked import IGNORE
-from companion.tokenization import BATCH, encode, refuse_one_text, smallest_type
+from companion.guards import refuse_one_text
+from companion.tokenization import BATCH, encode, smallest_type
 
 # --- rows ---------------------------------------------------------------------------------
 

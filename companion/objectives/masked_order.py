@@ -26,7 +26,8 @@ from companion.corpora.sentences import split_sentences
 from companion.errors import CourseError
 from companion.objectives.masked import IGNORE, MaskedLM, parts
 from companion.objectives.pairs import pair_head
-from companion.tokenization import encode, pack_ids, refuse_one_text, smallest_type
+from companion.guards import refuse_one_text
+from companion.tokenization import encode, pack_ids, smallest_type
 
 BATCH = 2000  # texts whose sentences are in memory at a time
 QUESTIONS = ("order", "next")

@@ -14,10 +14,10 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import refuse_one_text
 from companion.objectives import contrastive
 from companion.objectives.lengths import refuse_longer
 from companion.pretraining.loop import rate
-from companion.tokenization import refuse_one_text
 
 VIEWS = ("crops", "dropout")
 

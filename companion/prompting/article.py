@@ -14,10 +14,10 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from companion import checkpoints
 from companion.errors import CourseError
+from companion.guards import as_list, listed
 from companion.objectives.lengths import longest
 from companion.prompting.article_tuning import Tuning, word_ids
 from companion.prompting.batching import batches, pad
-from companion.prompting.given import as_list, listed
 from companion.prompting.projection import word_logits
 from companion.prompting.template import Encoded
 from companion.prompting.verbalizer import log_sum

@@ -14,8 +14,8 @@ from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import as_list, is_count, is_number
 from companion.pretraining.loop import rate
-from companion.prompting.given import as_list, is_count, is_number
 from companion.prompting.template import Encoded, Template
 from companion.prompting.training import refuse_ruined
 from companion.prompting.verbalizer import Label, Verbalizer

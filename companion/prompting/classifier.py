@@ -8,12 +8,12 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import as_list, listed
 from companion.objectives.lengths import longest
 from companion.objectives.masked import parts
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting import calibration
 from companion.prompting.batching import batches, pad
-from companion.prompting.given import as_list, listed
 from companion.prompting.projection import word_logits
 from companion.prompting.template import Encoded, Input, Template
 from companion.prompting.verbalizer import Label, Verbalizer

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from companion.errors import CourseError
+from companion.guards import listed
 from companion.prompting.classifier import Predictor, PromptClassifier
-from companion.prompting.given import listed
 from companion.prompting.template import Input
 
 

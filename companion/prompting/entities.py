@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from companion.entity import Entity
 from companion.errors import CourseError
+from companion.guards import as_list, listed
 from companion.prompting.candidates import FILTERS, Scored, candidates, resolve
 from companion.prompting.classifier import PromptClassifier
-from companion.prompting.given import as_list, listed
 
 PROMPT = "{text} {span} is a type of {mask}."
 # "O" means outside of any entity, as in the tag schemes of the field.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datasets import Dataset
 
 from companion.errors import CourseError
-from companion.prompting.given import as_list, is_count
+from companion.guards import as_list, is_count
 
 SEEDS = (13, 21, 42, 87, 100)  # those of Gao et al.
 SIZES = (4, 8, 16, 32, 64)  # K

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from companion.entity import Entity
 from companion.errors import CourseError
+from companion.guards import as_list
 from companion.prompting.candidates import Scored, candidates, resolve, runs
-from companion.prompting.given import as_list
 
 
 class Gazetteer:

@@ -15,11 +15,11 @@ from torch.nn.utils import skip_init
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import as_list, is_number
 from companion.objectives.contrastive import POOLINGS, embed
 from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
 from companion.prompting.classifier import Predictor, in_bf16
-from companion.prompting.given import as_list, is_number
 from companion.prompting.training import Budget, check_examples, follow
 from companion.prompting.tuning import numbers
 from companion.prompting.verbalizer import Label

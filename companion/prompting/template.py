@@ -12,7 +12,7 @@ from string import Formatter
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.prompting.given import listed
+from companion.guards import listed
 from companion.tokenization import fast_backend
 
 MASK = "mask"  # the name of the gap in a pattern

@@ -18,8 +18,8 @@ from torch import nn
 from tqdm import tqdm
 
 from companion.errors import CourseError
+from companion.guards import as_list, is_count, is_number
 from companion.pretraining.loop import fast_at_bf16, rate
-from companion.prompting.given import as_list, is_count, is_number
 
 PRECISIONS = ("auto", "no", "bf16")
 

@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.prompting.given import as_list
+from companion.guards import as_list
 from companion.tokenization import fast_backend, word_starts
 
 Label = Hashable
