@@ -27,11 +27,11 @@ def bert_words():
     return train_wordpiece(TEXTS, 400)
 
 
-def roberta_words() -> RobertaTokenizer:
+def roberta_words(texts=TEXTS, size=500) -> RobertaTokenizer:
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.train_from_iterator(TEXTS, trainers.BpeTrainer(
-        vocab_size=500, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    backend.train_from_iterator(texts, trainers.BpeTrainer(
+        vocab_size=size, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"]))
     state = json.loads(backend.to_str())["model"]
     return RobertaTokenizer(  # the mask takes the space before it, as in the published files
