@@ -1,19 +1,137 @@
 """The guards at the door: lists where lists are expected, texts where texts are, and numbers.
 
-A public function asks here once; the functions after it trust what they are given.
+A public function is marked with ``@door``: what it is given is compared with its annotations
+before it begins. The functions after it trust what they get.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import inspect
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import fields
+from functools import cache, wraps
 from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from companion.errors import CourseError
+
+PLAIN = {str: "a str", int: "a whole number", float: "a number", bool: "True or False",
+         Path: "a path"}
+LISTS = (Sequence, Iterable, list)
+
+
+def door(function: Callable) -> Callable:
+    """Compare the arguments of a public function with its annotations, each time it is called.
+
+    Where texts or other items are expected, any container of them will do (list, tuple, Series,
+    array, generator), and the function gets a list; an array or tensor of numbers stays what it
+    is. Ranges, such as "1 or more", are for the function itself.
+
+    Raises:
+        CourseError: in the call: an argument that its annotation excludes. One line names it.
+    """
+    signature = inspect.signature(function)
+    hints = cache(lambda: get_type_hints(function))  # late: a module may name what comes after it
+
+    @wraps(function)
+    def checked(*given, **named):
+        bound = signature.bind(*given, **named)
+        for name, value in bound.arguments.items():
+            kind = signature.parameters[name].kind
+            if name in hints() and kind not in (kind.VAR_POSITIONAL, kind.VAR_KEYWORD):
+                bound.arguments[name] = fitting(value, hints()[name], name)
+        return function(*bound.args, **bound.kwargs)
+
+    return checked
+
+
+def check_fields(settings: Any) -> None:
+    """The same for a dataclass of settings, in its ``__post_init__``.
+
+    Raises:
+        CourseError: a field that its annotation excludes.
+    """
+    hints = get_type_hints(type(settings))
+    for field in fields(settings):
+        fit = fitting(getattr(settings, field.name), hints[field.name], field.name)
+        object.__setattr__(settings, field.name, fit)  # frozen ones too
+
+
+def fitting(value: Any, wanted: Any, name: str) -> Any:
+    """The value as the annotation ``wanted`` has it. ``name`` is what a refusal calls it.
+
+    Raises:
+        CourseError: it does not fit.
+    """
+    if get_origin(wanted) in (Union, UnionType):
+        return _one_of(value, get_args(wanted), name)
+    if wanted is str:
+        return checked_text(value, name)
+    if wanted in PLAIN:
+        return _plain(value, wanted, name)
+    if get_origin(wanted) in LISTS or wanted in LISTS:
+        return _items(value, get_args(wanted), name)
+    kind = get_origin(wanted) or wanted
+    if isinstance(kind, type) and kind is not object and not isinstance(value, kind):
+        raise CourseError(f"{name} is of type {type(value).__name__}: give a {kind.__name__}")
+    return value
+
+
+def _one_of(value: Any, choices: Sequence, name: str) -> Any:
+    if value is None and NoneType in choices:
+        return None
+    choices = [choice for choice in choices if choice is not NoneType]
+    if Path in choices and str in choices:
+        return _plain(value, Path, name, keep=True)
+    for choice in choices[:-1]:
+        try:
+            return fitting(value, choice, name)
+        except CourseError as problem:
+            if type(value) is choice:  # of this type, and wrong in itself
+                raise problem from None
+    return fitting(value, choices[-1], name)
+
+
+def _plain(value: Any, wanted: type, name: str, keep: bool = False) -> Any:
+    if wanted is bool:
+        fits = type(value).__name__ in ("bool", "bool_")  # NumPy has one of its own
+    elif wanted is int:
+        fits = isinstance(value, Integral) and not isinstance(value, bool)
+    elif wanted is float:
+        fits = is_number(value)
+    else:
+        fits = isinstance(value, (str, os.PathLike)) and "\0" not in str(value)
+    if not fits:
+        shown = f"{value!r}" if isinstance(value, Real) else f"of type {type(value).__name__}"
+        raise CourseError(f"{name} is {shown}: give {PLAIN[wanted]}")
+    return value if keep or wanted is float else wanted(value)
+
+
+def _items(value: Any, kinds: Sequence, name: str) -> Any:
+    kind = kinds[0] if kinds else Any
+    if kind is str:
+        refuse_one_text(value)
+    if getattr(getattr(value, "dtype", None), "kind", "O") in "iuf" or _is_tensor(value):
+        if kind is str:
+            raise CourseError(f"{name} holds numbers: give a list of str")
+        return value  # an array of numbers is not copied
+    items = as_list(value, name)
+    if kind in (Any, object) or (kind is int and all(type(item) is int for item in items)):
+        return items
+    return [fitting(item, kind, f"{name}[{number}]") for number, item in enumerate(items)]
+
+
+def _is_tensor(value: Any) -> bool:
+    return type(value).__module__.startswith("torch") and hasattr(value, "detach")
 
 
 def as_list(given: Iterable, name: str) -> list:
     """A list of what is given: a list, tuple, array, Series, generator. ``name`` is its name.
 
     Raises:
-        CourseError: a str, a dictionary, a table, or what cannot be listed.
+        CourseError: a str, a dictionary, a set, a table, or what cannot be listed.
     """
     if hasattr(given, "columns"):
         raise CourseError(f"{name} is a table ({type(given).__name__}): give one of its columns, "
@@ -25,6 +143,8 @@ def as_list(given: Iterable, name: str) -> list:
         fits = False
     if not fits:
         raise CourseError(f"{name} is a {type(given).__name__}: give a list")
+    if isinstance(given, Set):
+        raise CourseError(f"{name} is a set, which has no order: give a list")
     return list(given)
 
 
@@ -38,8 +158,6 @@ def listed(texts: Iterable, least: int = 1) -> list:
         CourseError: one text in place of a list, a set, no list, or an empty one.
     """
     refuse_one_text(texts)
-    if isinstance(texts, Set) and not isinstance(texts, Sequence):
-        raise CourseError("the texts are a set, which has no order: give a list")
     texts = as_list(texts, "texts")
     if len(texts) < least:
         raise CourseError(f"there are {len(texts) or 'no'} texts: give at least "
@@ -66,11 +184,15 @@ def checked_text(text: str, name: str = "the text") -> str:
     Raises:
         CourseError: no str, or one with half a character.
     """
+    if isinstance(text, float) and math.isnan(text):
+        raise CourseError(f"{name} is NaN, an empty cell of a table: fill it, or drop its row")
     if not isinstance(text, str):
         raise CourseError(f"{name} is of type {type(text).__name__}: give a str")
-    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-        raise CourseError(f"{name} is no valid Unicode (it holds half a character): read the "
-                          "file as UTF-8, or replace the damaged characters")
+    try:
+        text.encode("utf8")
+    except UnicodeEncodeError:
+        raise CourseError(f"{name} is no valid Unicode (it holds half a character): read the file "
+                          "as UTF-8, or replace the damaged characters") from None
     return text
 
 
@@ -80,4 +202,5 @@ def is_count(value) -> bool:
 
 
 def is_number(value) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether a setting is a number: a finite one."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
