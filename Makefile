@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
 BUILD := _build/html/index.html
 
-.PHONY: help book test notebooks checkpoints bench site requirements clean
+.PHONY: help book lint test notebooks checkpoints bench site requirements clean
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
@@ -18,7 +18,11 @@ book: $(STAMP)  ## build the website; warnings are errors
 	@test -f $(BUILD) || { echo "No $(BUILD): is jupyter-book 1.x installed?" >&2; exit 1; }
 	@echo "Open $(CURDIR)/$(BUILD)"
 
-test: $(STAMP)  ## unit tests, then every notebook against its stored outputs (ARGS="-k name")
+lint: $(STAMP)  ## ruff and mypy, as pyproject.toml says
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test: lint  ## lint, unit tests, then every notebook against its stored outputs (ARGS="-k name")
 	$(PY) -m pytest tests notebooks --nbval --nbval-current-env \
 	    --nbval-sanitize-with tools/nbval_sanitize.cfg $(ARGS)
 
@@ -42,5 +46,5 @@ requirements:  ## write requirements.txt from what is installed in .venv
 	$(PY) -m tools.requirements > $(VENV)/requirements.txt && cp $(VENV)/requirements.txt .
 
 clean:  ## remove what was built, keep .venv
-	rm -rf _build build ./*.egg-info .pytest_cache .hypothesis
+	rm -rf _build build ./*.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

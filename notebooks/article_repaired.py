@@ -426,10 +426,10 @@ main = result["calls"][result["main"]]["repaired minus"]
 
 # %% [markdown]
 # With two words against three the gain is far above 0 in the whole interval. With three correct words on either side it is small, but its interval lies above 0 as well.
-
-In the other two cases the interval holds 0: no difference can be seen. In one of them each list has two words. In the other each list has three words and one of them is misspelt, so again two real words are compared with two. The faults hide each other there.
-
-So the honest sentence is: *the repair gains about 22 points (18 to 27) when the lists differ in length, and little or nothing when they do not.*
+#
+# In the other two cases the interval holds 0: no difference can be seen. In one of them each list has two words. In the other each list has three words and one of them is misspelt, so again two real words are compared with two. The faults hide each other there.
+#
+# So the honest sentence is: *the repair gains about 22 points (18 to 27) when the lists differ in length, and little or nothing when they do not.*
 #
 # ### One fault at a time
 #
@@ -447,8 +447,8 @@ assert ways["fault 2 alone"]["loss"] > 4 * np.log(2)
 # *Confidence* is the mean probability that the class gives to its own answer. *Loss* is the [cross-entropy](../book/glossary.md#cross-entropy) in nats. A coin that says 0.5 each time has the loss $\ln 2 \approx 0.69$.
 #
 # The sum alone (fault 2) costs all of the gain. With it the code is also sure of itself: it is wrong half of the time and gives its answers nearly all of the probability. Its loss is several times that of the coin.
-
-The missing words alone (fault 3) cost nothing that can be seen here. In a mean of probabilities, a word with the logit 0 has almost no probability. It changes little more than the number that the mean is divided by. It is a fault all the same: you would report a word that was never asked for.
+#
+# The missing words alone (fault 3) cost nothing that can be seen here. In a mean of probabilities, a word with the logit 0 has almost no probability. It changes little more than the number that the mean is divided by. It is a fault all the same: you would report a word that was never asked for.
 #
 # The last line is not a repair of a fault but one step more. A model may prefer one list whatever the text says. The median log-odds of 400 unlabelled training reviews is taken as the border between the two answers; no label is read. This is a form of [calibration](../book/glossary.md#calibration).
 
@@ -508,10 +508,10 @@ for seed in SEEDS:
 
 # %% [markdown]
 # The line *before* is the model as it is. It needs no training reviews, so it is the same for every seed.
-
-The article's `fine_tune` makes the model worse with every seed. Most of its runs end in a model that gives one answer to everything. One might think that only the meaning of the labels is wrong. So the third line gives it the labels turned round, as it wants them. That does not help.
-
-The repaired `fine_tune` is better than the untuned model with every seed. The gain is small: sixteen examples of each class are few.
+#
+# The article's `fine_tune` makes the model worse with every seed. Most of its runs end in a model that gives one answer to everything. One might think that only the meaning of the labels is wrong. So the third line gives it the labels turned round, as it wants them. That does not help.
+#
+# The repaired `fine_tune` is better than the untuned model with every seed. The gain is small: sixteen examples of each class are few.
 #
 # Now each fault alone in the repaired code, with the first three of the seeds. The column *points* is the mean difference to the repaired class with the same seed; beside it stand the lowest and the highest of the three differences.
 
@@ -531,8 +531,8 @@ bars({way: over_seeds(way, THREE)[0] for way in ("repaired", *FAULTS)},
 
 # %% [markdown]
 # Four faults cost accuracy with each of the three seeds. Labels the wrong way round (9) cost most, then steps that are too large (5) and gradients that are never cleared (6). A foreign tokenizer (11) leaves little of what could be learned: the ids mean other words.
-
-The other four (4, 7, 8, 10) show no effect here. Their mean differences are below two points, in both directions, and three seeds and 300 reviews cannot tell such differences from chance. Do not conclude that they are harmless. The second softmax, for example, takes the gradient away just where the model is sure and wrong.
+#
+# The other four (4, 7, 8, 10) show no effect here. Their mean differences are below two points, in both directions, and three seeds and 300 reviews cannot tell such differences from chance. Do not conclude that they are harmless. The second softmax, for example, takes the gradient away just where the model is sure and wrong.
 #
 # ## A small run of your own
 #
@@ -568,8 +568,8 @@ assert (hard[0] > 0.5 > hard[1] and hard[3] < 0.5) or not OURS
 
 # %% [markdown]
 # The number is the share of the good words. The first two are the wrong way round: the model sees *good* and *bad* and pays little attention to *not*. For the third, which is blame without a word of blame, it cannot decide. And whoever laughed and cried at a film mostly means praise.
-
-Such sentences are one kind of error. Whether they explain the accuracy of about seven in ten is another question: [Zero-shot sentiment](zero_shot_sentiment.ipynb) counts, and finds hardly a difference.
+#
+# Such sentences are one kind of error. Whether they explain the accuracy of about seven in ten is another question: [Zero-shot sentiment](zero_shot_sentiment.ipynb) counts, and finds hardly a difference.
 #
 # ## Take-away
 #

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,12 @@ def test_links_of_the_notebook_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_twin_agrees_with_the_notebook(page: str) -> None:
     assert is_current(page), f"run `make notebooks NAME={page}`"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_twin_is_valid_python(page: str) -> None:
+    """A Markdown line without its # is read as text all the same, so the rules miss it."""
+    ast.parse(pages.twin_path(page).read_text(encoding="utf-8"), page)
 
 
 # --- each rule finds what it is for -------------------------------------------------------

@@ -69,6 +69,7 @@ def run(names: list[str], folder: Path = pages.FOLDER) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command line; 1 when a page could not be built."""
     parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("run", "sync", "twin"))

@@ -58,9 +58,12 @@ def backed(cells: list[NotebookNode]) -> set[float]:
     for cell in cells:
         if cell.cell_type != "code":
             continue
-        asserts = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assert)]
-        found |= {float(node.value) for a in asserts for node in ast.walk(a)
-                  if isinstance(node, ast.Constant) and type(node.value) in (int, float)}
+        nodes = ast.walk(ast.parse(cell.source))
+        asserts = [node for node in nodes if isinstance(node, ast.Assert)]
+        values = [node.value for a in asserts for node in ast.walk(a)
+                  if isinstance(node, ast.Constant)]
+        found |= {float(value) for value in values
+                  if isinstance(value, (int, float)) and not isinstance(value, bool)}
         if IGNORE in cell.source:
             continue
         for output in cell.get("outputs", []):

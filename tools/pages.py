@@ -27,10 +27,12 @@ def names(folder: Path = FOLDER) -> list[str]:
 
 
 def notebook_path(name: str, folder: Path = FOLDER) -> Path:
+    """Where the notebook of a page lies."""
     return folder / f"{name}.ipynb"
 
 
 def twin_path(name: str, folder: Path = FOLDER) -> Path:
+    """Where the text twin of a page lies."""
     return folder / f"{name}.py"
 
 
@@ -41,6 +43,7 @@ def read_twin(path: Path) -> NotebookNode:
 
 
 def read_notebook(path: Path) -> NotebookNode:
+    """A notebook with its outputs."""
     return nbformat.read(path, as_version=4)
 
 

@@ -56,6 +56,7 @@ def closure(wanted: list[Requirement]) -> dict[str, str]:
 
 
 def main() -> None:
+    """Print the file."""
     try:
         pins = closure(direct())
     except PackageNotFoundError as error:

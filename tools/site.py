@@ -76,6 +76,7 @@ def stale_files(site: Site, root: Path) -> dict[Path, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command line; 1 when --check finds a file that is out of date."""
     parser = argparse.ArgumentParser(prog="python -m tools.site", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing")
