@@ -4,6 +4,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import checked_scores, checked_text, is_count
 from companion.objectives import lengths
 from companion.objectives.masked import masked_logits
 
@@ -20,18 +21,17 @@ def fill(
 
     Raises:
         CourseError: no mask token, no text, no mask in it, a text longer than the model, a
-            ``top`` out of range.
+            ``top`` out of range, a model whose scores are no numbers.
     """
-    if not isinstance(text, str):
-        raise CourseError(f"the text is of type {type(text).__name__}: give one text")
+    text = checked_text(text)
     mask = tokenizer.mask_token
     if mask is None:
         raise CourseError("this model has no mask token: use a masked language model")
     text = text.replace("[MASK]", mask)
     if mask not in text:
         raise CourseError("the text has no gap: write [MASK] where a word is missing")
-    if not 1 <= top <= model.config.vocab_size:
-        raise CourseError(f"top is {top}: give 1 to {model.config.vocab_size}, the size of the "
+    if not is_count(top) or top > model.config.vocab_size:
+        raise CourseError(f"top is {top!r}: give 1 to {model.config.vocab_size}, the size of the "
                           "vocabulary")
     ids = tokenizer(text, return_tensors="pt", verbose=False)["input_ids"].to(model.device)
     longest = lengths.longest(model, tokenizer)
@@ -39,7 +39,8 @@ def fill(
         raise CourseError(
             f"the text has {ids.shape[1]} tokens, the model reads {longest}: shorten the text"
         )
-    best = masked_logits(model, ids, ids == tokenizer.mask_token_id).softmax(-1).topk(top)
+    logits = checked_scores(masked_logits(model, ids, ids == tokenizer.mask_token_id))
+    best = logits.softmax(-1).topk(top)
     return [
         [(tokenizer.decode([i]).strip(), p) for i, p in zip(row_ids, row)]
         for row_ids, row in zip(best.indices.tolist(), best.values.tolist())

@@ -196,6 +196,20 @@ def checked_text(text: str, name: str = "the text") -> str:
     return text
 
 
+def checked_scores(scores):
+    """The scores (..., answers) of a model, where each row can become probabilities.
+
+    ``argmax`` gives the place of a NaN, the first of several: an answer that means nothing.
+
+    Raises:
+        CourseError: a row with NaN or infinity, or in which no answer is possible.
+    """
+    if not scores.logsumexp(-1).isfinite().all():
+        raise CourseError("the model answers with NaN or infinity: its weights are damaged, load "
+                          "it again from whole files")
+    return scores
+
+
 def is_count(value) -> bool:
     """Whether a setting is a whole number of at least 1."""
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.corpora.splits import words
 from companion.errors import CourseError
+from companion.guards import checked_scores
 from companion.objectives.contrastive import embed
 from companion.objectives.pooling import whitening
 from companion.tokenization import by_length
@@ -131,7 +132,7 @@ def encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence
         parts.append(embed(model, rows["input_ids"], rows["attention_mask"], pooling))
         order += which
     model.train(mode)
-    return torch.cat(parts)[torch.tensor(order).argsort()]
+    return checked_scores(torch.cat(parts)[torch.tensor(order).argsort()])
 
 
 def whitened(vectors: torch.Tensor, strength: float = 1.0) -> torch.Tensor:

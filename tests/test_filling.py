@@ -61,6 +61,8 @@ def test_the_ids_go_where_the_model_is(monkeypatch):
     ("text has no gap: write", ("it was",)),
     ("top is 0: give 1 to", ("it was [MASK]", 0)),
     ("top is 100000: give 1 to", ("it was [MASK]", 10**5)),
+    ("top is 2.0: give 1 to", ("it was [MASK]", 2.0)),
+    ("holds half a character", ("a \ud83d [MASK]",)),
 ])
 def test_what_cannot_be_filled_is_refused(match, arguments):
     model, tokenizer = tiny_prompts.pair("bert")

@@ -108,9 +108,8 @@ class ChangesOthers(MaskedLM):
 
 
 class PaddingHasShare(MaskedLM):
-    def __post_init__(self):
-        super().__post_init__()
-        self._pads = False
+    def _filled(self, ids):
+        return torch.ones_like(ids, dtype=torch.bool)
 
 
 class PiecesOfWords(MaskedLM):

@@ -19,8 +19,9 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.objectives.masked import IGNORE
 from companion.guards import refuse_one_text
+from companion.objectives.lengths import refuse_longer
+from companion.objectives.masked import IGNORE
 from companion.tokenization import BATCH, encode, smallest_type
 
 # --- rows ---------------------------------------------------------------------------------
@@ -197,6 +198,7 @@ def logits(model: nn.Module, input_ids: torch.Tensor, **inputs: torch.Tensor) ->
         raise CourseError(
             f"{type(model).__name__} is no causal model: load it with AutoModelForCausalLM"
         )
+    refuse_longer(model, input_ids.shape[1])
     return model(input_ids=input_ids, use_cache=False, **inputs).logits
 
 

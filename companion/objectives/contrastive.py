@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy, normalize
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives.lengths import refuse_longer
 
 POOLINGS = ("cls", "mean")
 
@@ -111,6 +112,7 @@ def embed(
     """
     if pooling not in POOLINGS:
         raise CourseError(f"pooling is '{pooling}': give one of {', '.join(POOLINGS)}")
+    refuse_longer(model, input_ids.shape[1])
     states = model.base_model(
         input_ids=input_ids, attention_mask=attention_mask
     ).last_hidden_state.float()

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives.lengths import refuse_longer
 from companion.segmentation import Segmented
 from companion.tokenization import word_starts
 
@@ -30,7 +31,7 @@ class MaskedLM:
     The *number* of chosen positions is fixed: ``share`` of those that a row of this length
     can hold between ``[CLS]`` and ``[SEP]``. Equal shapes let the computation run much
     faster on a CPU, and the share is then exact instead of right on average. Padding is
-    not counted.
+    not counted and changes nothing: rows with more of it are masked in the same places.
 
     Attributes:
         tokenizer: must have a mask token.
@@ -65,7 +66,6 @@ class MaskedLM:
         special = set(self.tokenizer.all_special_ids)
         self._special = torch.zeros(len(self.tokenizer), dtype=torch.bool)
         self._special[list(special)] = True
-        self._pads = self.tokenizer.pad_token_id is not None
         self._ordinary = (~self._special).nonzero().squeeze(1)
         if self.segment and not self.whole_words:
             raise CourseError("segment is given, but words play no part: set whole_words too")
@@ -80,18 +80,27 @@ class MaskedLM:
         """Mask one batch.
 
         Args:
-            rows: token ids of shape (batch, length), array or tensor; never modified.
+            rows: token ids of shape (batch, length), array or tensor, padding on the right;
+                never modified.
             number: the number of this batch; another number gives other masks.
 
         Returns:
             ``input_ids`` and ``labels``, both (batch, length), int64. Labels are the
-            original ids at chosen positions and -100 elsewhere.
+            original ids at chosen positions and -100 elsewhere. Where rows have padding, also
+            ``attention_mask`` (batch, length), 1 for tokens.
         """
         ids = self._ids(rows)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         chosen = self.choose(ids, generator)
         labels = ids.masked_fill(~chosen, IGNORE)
-        return {"input_ids": self._corrupt(ids, chosen, generator), "labels": labels}
+        batch = {"input_ids": self._corrupt(ids, chosen, generator), "labels": labels}
+        filled = self._filled(ids)
+        return batch if filled.all() else {**batch, "attention_mask": filled.long()}
+
+    def _filled(self, ids: torch.Tensor) -> torch.Tensor:
+        """Which positions are no padding. Shape (batch, length), bool."""
+        padding = self.tokenizer.pad_token_id
+        return torch.ones_like(ids, dtype=torch.bool) if padding is None else ids != padding
 
     def _ids(self, rows) -> torch.Tensor:
         try:
@@ -111,10 +120,10 @@ class MaskedLM:
     def choose(self, ids: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Which positions count. Shape (batch, length), bool; never a special token."""
         allowed = ~self._special[ids]
-        filled = (ids != self.tokenizer.pad_token_id).sum() if self._pads else ids.numel()
-        room = int(filled) - 2 * len(ids)
+        filled = self._filled(ids)
+        room = int(filled.sum()) - 2 * len(ids)
         wanted = max(1, round(self.share * room))
-        keys = torch.rand(ids.shape, generator=generator)
+        keys = _spread(filled, torch.rand(int(filled.sum()), generator=generator))
         if self.whole_words:
             keys = self._same_key_per_word(ids, keys)
         order = keys.masked_fill(~allowed, 2.0).flatten().argsort(stable=True)
@@ -131,16 +140,27 @@ class MaskedLM:
         return keys.flatten()[begins.flatten()][word].view_as(ids)
 
     def _corrupt(self, ids, chosen, generator) -> torch.Tensor:
-        kind = torch.rand(ids.shape, generator=generator)
-        draw = torch.randint(len(self._ordinary), ids.shape, generator=generator)
+        filled = self._filled(ids)
+        count = int(filled.sum())
+        kind = _spread(filled, torch.rand(count, generator=generator))
+        draw = _spread(filled, torch.randint(len(self._ordinary), (count,), generator=generator))
         hide = chosen & (kind < self.hidden)
         swap = chosen & (kind >= self.hidden) & (kind < self.hidden + self.random)
         inputs = ids.masked_fill(hide, self.tokenizer.mask_token_id)
         return torch.where(swap, self._ordinary[draw], inputs)
 
 
-def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Encoder and masked-LM head of a Hugging Face model (BERT, ALBERT, RoBERTa families)."""
+def _spread(filled: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """A value for each position that is no padding, 0 for the others: (batch, length)."""
+    return torch.zeros(filled.shape, dtype=values.dtype).masked_scatter(filled, values)
+
+
+def head_of(model: nn.Module) -> nn.Module | None:
+    """The masked-LM head, hidden states -> logits; None where it is not one module.
+
+    Raises:
+        CourseError: a model without a masked-LM head.
+    """
     # The name of the class, because models of other objectives have a ``cls`` or an
     # ``lm_head`` too: next-sentence prediction, causal language models.
     ends = ("ForMaskedLM", "ForPreTraining")
@@ -152,10 +172,16 @@ def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
         if hasattr(model, name):
             head = getattr(model, name)
             # BertForPreTraining has the head for pairs and the one for words side by side.
-            words = head.predictions if hasattr(head, "seq_relationship") else head
-            return model.base_model, words
-    raise CourseError(f"the head of {type(model).__name__} is of another form: use a model of the "
-                      "BERT, ALBERT or RoBERTa family")
+            return head.predictions if hasattr(head, "seq_relationship") else head
+    return None  # DistilBERT, ELECTRA, DeBERTa-v3, ModernBERT: several layers of the model itself
+
+
+def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """Encoder and masked-LM head of a Hugging Face model (BERT, ALBERT, RoBERTa families)."""
+    if (head := head_of(model)) is None:
+        raise CourseError(f"the head of {type(model).__name__} is of another form: use a model of "
+                          "the BERT, ALBERT or RoBERTa family")
+    return model.base_model, head
 
 
 def masked_logits(
@@ -171,12 +197,18 @@ def masked_logits(
     every vocabulary entry. Running it on the chosen positions alone gives the same
     numbers there. Packed rows have no padding; rows with padding need their
     ``attention_mask``. Other ``inputs`` (``token_type_ids``) go to the encoder as well.
+    A head that is not one module runs everywhere (see ``head_of``).
+
+    Raises:
+        CourseError: a model without a masked-LM head, rows longer than it reads.
     """
-    encoder, head = parts(model)
-    states = encoder(
-        input_ids=input_ids, attention_mask=attention_mask, **inputs
-    ).last_hidden_state
-    return head(states.flatten(0, 1)[where.flatten().nonzero().squeeze(1)])
+    refuse_longer(model, input_ids.shape[1])
+    head, inputs = head_of(model), {"attention_mask": attention_mask, **inputs}
+    at = where.flatten().nonzero().squeeze(1)
+    if head is None:
+        return model(input_ids=input_ids, **inputs).logits.flatten(0, 1)[at]
+    states = model.base_model(input_ids=input_ids, **inputs).last_hidden_state
+    return head(states.flatten(0, 1)[at])
 
 
 def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -24,9 +24,10 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.corpora.sentences import split_sentences
 from companion.errors import CourseError
+from companion.guards import refuse_one_text
+from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE, MaskedLM, parts
 from companion.objectives.pairs import pair_head
-from companion.guards import refuse_one_text
 from companion.tokenization import encode, pack_ids, smallest_type
 
 BATCH = 2000  # texts whose sentences are in memory at a time
@@ -203,7 +204,8 @@ class MaskedOrder:
 
 def states(model: nn.Module, batch: dict[str, torch.Tensor]):
     """What the encoder gives for a batch: ``last_hidden_state`` and ``pooler_output``."""
-    inputs = {n: t for n, t in batch.items() if n in ("input_ids", "token_type_ids")}
+    inputs = {n: t for n, t in batch.items() if n not in ("labels", "order")}
+    refuse_longer(model, batch["input_ids"].shape[1])
     return parts(model)[0](**inputs)
 
 

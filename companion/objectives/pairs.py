@@ -35,6 +35,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE
 
 Sentence = Sequence[int]
@@ -339,7 +340,9 @@ def pair_logits(model: nn.Module, **inputs: torch.Tensor) -> torch.Tensor:
     Computed from the pooled ``[CLS]`` alone: of a model with a masked-LM head as well, that
     head is not run.
     """
-    return pair_head(model)(model.base_model(**inputs).pooler_output)
+    head = pair_head(model)
+    refuse_longer(model, inputs["input_ids"].shape[1])
+    return head(model.base_model(**inputs).pooler_output)
 
 
 def pair_head(model: nn.Module) -> nn.Module:
@@ -374,6 +377,7 @@ def order_loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor
     where = labels != IGNORE
     if labels.ndim != 2 or not where.any():
         raise CourseError("no position has a place: take the batch from SentencePermutation")
+    refuse_longer(model, inputs["input_ids"].shape[1])
     logits = model(**inputs).logits
     if labels.max() >= logits.shape[-1]:
         raise CourseError(f"the model knows {logits.shape[-1]} places, the batch has more: build "

@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.objectives.causal import additive, eos_of, stream, table
+from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE
 
 Span = tuple[int, int]  # begin, and end (the first position after it)
@@ -292,6 +293,7 @@ def logits(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         raise CourseError("the model's configuration lacks decoder_start_token_id or "
                           "pad_token_id: set them, T5 has the pad token for both")
     inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    refuse_longer(model, max(inputs["input_ids"].shape[1], labels.shape[1]))
     forced = shift_right(labels, config.decoder_start_token_id, config.pad_token_id)
     return model(**inputs, decoder_input_ids=forced, use_cache=False).logits
 

@@ -53,7 +53,8 @@ class Task:
 
 def _masked_predictions(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     where = batch["labels"] != masked.IGNORE
-    return masked.masked_logits(model, batch["input_ids"], where), batch["labels"][where]
+    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    return masked.masked_logits(model, where=where, **inputs), batch["labels"][where]
 
 
 def _causal_predictions(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

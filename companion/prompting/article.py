@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from companion import checkpoints
 from companion.errors import CourseError
-from companion.guards import as_list, listed
+from companion.guards import as_list, checked_scores, listed
 from companion.objectives.lengths import longest
 from companion.prompting.article_tuning import Tuning, word_ids
 from companion.prompting.batching import batches, pad
@@ -67,7 +67,7 @@ class Prompting(Tuning):
             CourseError: an empty text, no mask or two, a text longer than the model reads.
         """
         tokens = torch.arange(len(self.tokenizer))
-        chances = self._word_logits(self._encoded([text]), tokens, normalised=True)[0].exp()
+        chances = self._asked(self._encoded([text]), tokens, normalised=True)[0].exp()
         values, order = chances.sort(descending=True, stable=True)
         ranked = list(zip(self.tokenizer.convert_ids_to_tokens(order.tolist()), values.unbind()))
         self.scores_dict = dict(ranked)
@@ -105,7 +105,7 @@ class Prompting(Tuning):
                  for name, words in lists.items()}
         tokens = word_ids(lists, self.tokenizer)
         # Logits do: what turns them into log-probabilities is the same for both lists.
-        logits = self._word_logits(self._encoded(texts), tokens)
+        logits = self._asked(self._encoded(texts), tokens)
         first, second = logits.tensor_split([len(lists["token_list1"])], -1)
         return self._together(first) - self._together(second)
 
@@ -136,6 +136,11 @@ class Prompting(Tuning):
             raise CourseError(f"the text has {len(ids)} tokens, the model reads {self.max_length}: "
                               "shorten the text, not the prompt")
         return ids
+
+    def _asked(self, encoded: Encoded, tokens: torch.Tensor, normalised: bool = False
+               ) -> torch.Tensor:
+        """``_word_logits``, where they are numbers."""
+        return checked_scores(self._word_logits(encoded, tokens, normalised))
 
     def _word_logits(self, encoded: Encoded, tokens: torch.Tensor,
                      normalised: bool = False) -> torch.Tensor:

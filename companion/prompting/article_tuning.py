@@ -88,7 +88,7 @@ class Tuning:
         Args and errors as in ``fine_tune``. Before any tuning this is a zero-shot prediction.
         """
         encoded = self._prompted(sentences, self.prompt, max_length)
-        logits = self._word_logits(encoded, self._columns(self.goodToken, self.badToken))
+        logits = self._asked(encoded, self._columns(self.goodToken, self.badToken))
         return (logits[:, 1] >= logits[:, 0]).int().tolist()
 
     def _train(self, encoded, targets, columns, epochs, size, peak, warmup) -> list[float]:

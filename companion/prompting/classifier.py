@@ -8,9 +8,9 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import as_list, listed
+from companion.guards import as_list, checked_scores, listed
 from companion.objectives.lengths import longest
-from companion.objectives.masked import parts
+from companion.objectives.masked import head_of
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting import calibration
 from companion.prompting.batching import batches, pad
@@ -114,8 +114,7 @@ class PromptClassifier(Predictor):
     def __init__(self, model: PreTrainedModel, template: Template, verbalizer: Verbalizer, *,
                  tokenizer: PreTrainedTokenizerBase, precision: str = "fp32",
                  tokens: int = 1024):
-        if model.get_output_embeddings() is None:
-            parts(model)  # says what to load instead
+        head_of(model)  # says what to load, where there is none
         if model.training:
             raise CourseError("the model is in training mode, so dropout makes its answers "
                               "random: call model.eval() first")
@@ -186,7 +185,7 @@ class PromptClassifier(Predictor):
             self.truncated = [max(pair) for pair in zip(self.truncated, encoded.truncated)]
             which = [i for i, ids in enumerate(self._words) if len(ids) == count]
             result[:, which] = self._scored(encoded, [self._words[i] for i in which])
-        return result
+        return checked_scores(result)
 
     @torch.inference_mode()
     def _scored(self, encoded: Encoded, words: list[tuple[int, ...]]) -> torch.Tensor:

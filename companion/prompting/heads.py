@@ -15,7 +15,7 @@ from torch.nn.utils import skip_init
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import as_list, is_number
+from companion.guards import as_list, checked_scores, is_number
 from companion.objectives.contrastive import POOLINGS, embed
 from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
@@ -108,7 +108,8 @@ class HeadClassifier(Predictor):
     @torch.inference_mode()
     def scores(self, texts: Sequence[str], calibrated: bool = True) -> torch.Tensor:
         """Scores (texts, labels), float32. There is nothing to calibrate."""
-        return self.head(self.features(texts).to(self.head.weight.device)).cpu()
+        features = self.features(texts).to(self.head.weight.device)
+        return checked_scores(self.head(features).cpu())
 
 
 def _refuse_settings(pooling: str, cut: str) -> None:

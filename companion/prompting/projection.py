@@ -4,8 +4,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from companion.errors import CourseError
-from companion.objectives.masked import parts
+from companion.objectives.masked import head_of
 from companion.prompting import last_layer
 
 
@@ -50,18 +49,15 @@ def word_logits(model: nn.Module, ids: torch.Tensor, masks: torch.Tensor, rows: 
             that the results are log-probabilities. This costs the whole last layer.
 
     Returns:
-        (batch, k, number), float32. The same numbers as the whole model's. A head of another
-        form than BERT's, ALBERT's, RoBERTa's or RoFormer's is run as a whole.
+        (batch, k, number), float32. The same numbers as the whole model's. A head that is not
+        one module (DistilBERT, ELECTRA, DeBERTa-v3, ModernBERT) is run as a whole.
     """
-    try:
-        encoder, head = parts(model)
-    except CourseError:
-        head = None
+    head = head_of(model)
     if head is None or decoder_of(head) is None:
         logits = model(input_ids=ids, attention_mask=attention).logits
         logits = logits[torch.arange(len(ids), device=ids.device)[:, None], masks]
     else:
-        states = states_at(encoder, ids, attention, masks)
+        states = states_at(model.base_model, ids, attention, masks)
         if not normalised:
             return project(head, states, rows).float()
         logits = head(states)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from companion.errors import CourseError
-from companion.objectives.masked import parts
+from companion.objectives.masked import head_of
 from companion.prompting.batching import pad
 from companion.prompting.classifier import PromptClassifier
 from companion.prompting.projection import word_logits
@@ -135,6 +135,6 @@ def wanted(model: nn.Module, part: str) -> list[nn.Parameter]:
         return [model.get_input_embeddings().soft]
     if part == "all":
         return list(model.parameters())
-    encoder, head = parts(model)
-    shared = {id(parameter) for parameter in encoder.parameters()}
+    head = head_of(model) or model  # without a head of its own: all that is not the encoder
+    shared = {id(parameter) for parameter in model.base_model.parameters()}
     return [parameter for parameter in head.parameters() if id(parameter) not in shared]

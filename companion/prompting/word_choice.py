@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import checked_scores
 from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
 from companion.prompting.classifier import in_bf16
@@ -55,7 +56,7 @@ def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
             attention = None if attention is None else attention.to(device)
             result[group] = word_logits(model, ids.to(device), masks, wanted, attention,
                                         normalised=True)[:, 0].cpu()
-    return result
+    return checked_scores(result)
 
 
 def fillers(scores: Sequence[torch.Tensor], number: int) -> torch.Tensor:
