@@ -10,6 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from companion.errors import CourseError
+from companion.guards import door
 
 # Okabe and Ito's palette: distinguishable for all common kinds of colour blindness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -18,13 +19,25 @@ SHADES = LinearSegmentedColormap.from_list("course", ["white", PALETTE[0], "#002
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
+@door
 def read_log(path: str | Path, event: str | None = None) -> list[dict]:
-    """Lines of a recipe's log; with ``event`` only those (``"validation"``, for example)."""
-    lines = Path(path).read_text(encoding="utf8").splitlines()
-    entries = [json.loads(line) for line in lines]
+    """Lines of a recipe's log; with ``event`` only those (``"validation"``, for example).
+
+    Raises:
+        CourseError: no such file, or a line of it that is no JSON.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf8").splitlines()
+        entries = [json.loads(line) for line in lines]
+    except OSError as problem:
+        raise CourseError(f"the log {path} cannot be read ({problem.strerror}): name the "
+                          "log.jsonl of a run") from None
+    except ValueError:
+        raise CourseError(f"{path} is no log: name the log.jsonl of a run") from None
     return [e for e in entries if e.get("event") == event] if event else entries
 
 
+@door
 def curves(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     x: str,
@@ -36,7 +49,16 @@ def curves(
 
     Args:
         level: a horizontal line and its label, for a value known beforehand.
+
+    Raises:
+        CourseError: nothing to draw, or a line with other numbers of x and y values.
     """
+    if not series:
+        raise CourseError("there is nothing to draw: give at least one line")
+    for name, (xs, ys) in series.items():
+        if len(xs) != len(ys):
+            raise CourseError(f"'{name}' has {len(xs)} x values and {len(ys)} y values: give as "
+                              "many of both")
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     for i, (name, (xs, ys)) in enumerate(series.items()):
         axes.plot(xs, ys, label=name, color=PALETTE[i % len(PALETTE)],
@@ -54,6 +76,7 @@ def curves(
     return figure
 
 
+@door
 def spreads(
     panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]],
     x: str,
@@ -98,8 +121,15 @@ def spreads(
     return figure
 
 
+@door
 def bars(values: Mapping[str, float], x: str) -> Figure:
-    """Horizontal bars by name, the first at the top, each with its value."""
+    """Horizontal bars by name, the first at the top, each with its value.
+
+    Raises:
+        CourseError: nothing to draw, or a value that is no number.
+    """
+    if not values:
+        raise CourseError("there is nothing to draw: give at least one bar")
     figure, axes = plt.subplots(figsize=(6.4, 0.35 * len(values) + 0.9), layout="constrained")
     drawn = axes.barh(range(len(values)), list(values.values()), color=PALETTE[0])
     axes.bar_label(drawn, fmt="%.2f", padding=3)
@@ -112,6 +142,7 @@ def bars(values: Mapping[str, float], x: str) -> Figure:
     return figure
 
 
+@door
 def heatmaps(
     panels: Mapping[str, Sequence[Sequence[float]]],
     rows: Sequence[str],
@@ -130,9 +161,11 @@ def heatmaps(
     Raises:
         CourseError: nothing to draw, a table of another shape, a number below 0 or not finite.
     """
+    if not panels or not rows or not columns:
+        raise CourseError("there is nothing to draw: give at least one table, with a row and a column")
+    if ragged := [n for n, values in panels.items() if len({len(row) for row in values}) > 1]:
+        raise CourseError(f"table '{ragged[0]}' has rows of several lengths")
     tables = {name: np.asarray(values, dtype=float) for name, values in panels.items()}
-    if not tables:
-        raise CourseError("there is nothing to draw: give at least one table")
     for name, values in tables.items():
         if values.shape != (len(rows), len(columns)):
             raise CourseError(f"table '{name}' has shape {values.shape}: {len(rows)} rows and "
@@ -157,8 +190,17 @@ def heatmaps(
     return figure
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
-    """Text table: columns padded to their widest entry, numbers to the right."""
+@door
+def table(header: Sequence, rows: Sequence[Sequence]) -> str:
+    """Text table: columns padded to their widest entry, numbers to the right.
+
+    Raises:
+        CourseError: a row with another number of entries than the header.
+    """
+    for number, row in enumerate(rows):
+        if len(row) != len(header):
+            raise CourseError(f"row {number} has {len(row)} entries, the header has {len(header)}: "
+                              "give one for each column")
     cells = [[str(c) for c in row] for row in [header, *rows]]
     width = [max(len(row[i]) for row in cells) for i in range(len(header))]
     right = [all(isinstance(row[i], (int, float)) or _number(row[i]) for row in rows)

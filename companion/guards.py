@@ -74,6 +74,11 @@ def fitting(value: Any, wanted: Any, name: str) -> Any:
     if get_origin(wanted) in LISTS or wanted in LISTS:
         return _items(value, get_args(wanted), name)
     kind = get_origin(wanted) or wanted
+    if kind is Mapping and get_args(wanted) and isinstance(value, Mapping):
+        return {key: fitting(item, get_args(wanted)[1], f"{name}[{key!r}]")
+                for key, item in value.items()}
+    if kind is tuple and get_args(wanted):
+        return _tuple(value, get_args(wanted), name)
     if isinstance(kind, type) and kind is not object and not isinstance(value, kind):
         raise CourseError(f"{name} is of type {type(value).__name__}: give a {kind.__name__}")
     return value
@@ -113,7 +118,7 @@ def _items(value: Any, kinds: Sequence, name: str) -> Any:
     kind = kinds[0] if kinds else Any
     if kind is str:
         refuse_one_text(value)
-    if getattr(getattr(value, "dtype", None), "kind", "O") in "iuf" or _is_tensor(value):
+    if _is_array_of_numbers(value):
         if kind is str:
             raise CourseError(f"{name} holds numbers: give a list of str")
         return value  # an array of numbers is not copied
@@ -123,8 +128,20 @@ def _items(value: Any, kinds: Sequence, name: str) -> Any:
     return [fitting(item, kind, f"{name}[{number}]") for number, item in enumerate(items)]
 
 
-def _is_tensor(value: Any) -> bool:
-    return type(value).__module__.startswith("torch") and hasattr(value, "detach")
+def _tuple(value: Any, kinds: Sequence, name: str) -> tuple:
+    items = as_list(value, name)
+    if kinds[-1] is ...:
+        kinds = [kinds[0]] * len(items)
+    if len(items) != len(kinds):
+        raise CourseError(f"{name} has {len(items)} entries: give {len(kinds)}")
+    return tuple(fitting(item, kind, f"{name}[{number}]")
+                 for number, (item, kind) in enumerate(zip(items, kinds, strict=True)))
+
+
+def _is_array_of_numbers(value: Any) -> bool:
+    if not getattr(value, "ndim", 0) or hasattr(value, "index"):  # a Series becomes a list
+        return False
+    return getattr(value.dtype, "kind", "O") in "iuf" or hasattr(value, "detach")  # or a tensor
 
 
 def as_list(given: Iterable, name: str) -> list:

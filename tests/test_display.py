@@ -58,7 +58,7 @@ def test_the_figure_is_closed():
 
 @pytest.mark.parametrize(("panels", "said"), [
     ({}, "nothing"), ({"p": [[1.0, 2.0]]}, "shape"), ({"p": [[1.0], [2.0]]}, "shape"),
-    ({"p": [1.0]}, "shape"), ({"p": [[-1.0]]}, "below 0"), ({"p": [[float("nan")]]}, "finite"),
+    ({"p": [1.0]}, "list"), ({"p": [[-1.0]]}, "below 0"), ({"p": [[float("nan")]]}, "nan"),
     ({"good": [[1.0]], "p": [[float("inf")]]}, "'p'")])
 def test_what_cannot_be_drawn_is_refused_in_one_line(panels, said):
     with pytest.raises(CourseError, match=said) as caught:

@@ -16,8 +16,9 @@ from companion.guards import check_fields, door
 @door
 def asked(texts: Sequence[str], top: int = 1, rate: float = 0.5, exact: bool = False,
           name: str | None = None, folder: str | Path = ".", table: Mapping | None = None,
-          rows: Iterable[Sequence[int]] = (), vectors: torch.Tensor | None = None):
-    return texts, top, rate, exact, name, folder, table, rows, vectors
+          rows: Iterable[Sequence[int]] = (), vectors: torch.Tensor | None = None,
+          lines: Mapping[str, tuple[Sequence[float], str]] | None = None):
+    return texts, top, rate, exact, name, folder, table, rows, vectors, lines
 
 
 @pytest.mark.parametrize("texts", [
@@ -34,6 +35,7 @@ def test_numbers_of_numpy_are_numbers_and_arrays_stay_what_they_are():
     assert type(found[1]) is int and found[2] == 0.5 and found[3] is True
     assert found[7] is rows and found[8] is vectors
     assert asked([], rows=([1, 2], (3,)))[7] == [[1, 2], [3]]
+    assert asked([], lines={"a": [(x for x in [1.0]), "b"]})[9] == {"a": ([1.0], "b")}
 
 
 @pytest.mark.parametrize("phrase, arguments", [
@@ -58,6 +60,8 @@ def test_numbers_of_numpy_are_numbers_and_arrays_stay_what_they_are():
     ("folder is of type str: give a path", {"folder": "a\0b"}),
     ("table is of type list: give a Mapping", {"table": []}),
     ("rows[1][0] is 0.5: give a whole number", {"rows": [[1], [0.5]]}),
+    ("lines['a'] has 1 entries: give 2", {"lines": {"a": ([1.0],)}}),
+    ("lines['a'][0][1] is of type str: give a number", {"lines": {"a": ([1.0, "2"], "b")}}),
     ("vectors is of type list: give a Tensor", {"vectors": [1.0]}),
 ])
 def test_what_the_annotation_excludes_is_refused_in_one_line(phrase, arguments):
