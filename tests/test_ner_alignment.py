@@ -8,7 +8,8 @@ import tiny
 import tiny_ner
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
 
 from companion.entity import Entity
 from companion.errors import CourseError
@@ -125,6 +126,80 @@ def check_states_come_from_the_right_token(module):
         assert gathered == ids and encoded.offsets[:, 0].tolist() == list(range(len(text)))
 
 
+def trained(kind, seed):
+    """A tokenizer of SentencePiece's or of GPT-2's kind, on random text: any cut of any word."""
+    draw = np.random.default_rng(seed)
+    words = ["".join(draw.choice(list("上海北京看了王明abcé🙂"), draw.integers(1, 5)))
+             for _ in range(30)]
+    texts = [draw.choice(["", " "]).join(draw.choice(words, 4)) for _ in range(30)]
+    pre, of_bytes = pre_tokenizers, kind.startswith("bytes")
+    backend = Tokenizer(models.Unigram() if kind == "unigram" else models.BPE())
+    backend.pre_tokenizer = {
+        "unigram": pre.Metaspace(), "bpe": pre.Sequence([pre.WhitespaceSplit(), pre.Metaspace()]),
+        "bytes": pre.ByteLevel(add_prefix_space=True), "bytes plain": pre.ByteLevel(False),
+    }[kind]
+    settings = {"vocab_size": int(draw.integers(300, 330) if of_bytes else draw.integers(20, 60)),
+                "special_tokens": ["<pad>", "<unk>"], "show_progress": False}
+    if kind == "unigram":
+        trainer = trainers.UnigramTrainer(unk_token="<unk>", **settings)
+    else:
+        alphabet = pre.ByteLevel.alphabet() if of_bytes else []
+        trainer = trainers.BpeTrainer(initial_alphabet=alphabet, **settings)
+    backend.train_from_iterator(texts, trainer)
+    made = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>")
+    return made, [text for text in texts[:6] if "<unk>" not in made.tokenize(text)]
+
+
+def trained_tokenizers(check):
+    @quick
+    @given(st.sampled_from(["unigram", "bpe", "bytes", "bytes plain"]), st.integers(0, 10**6))
+    def run(kind, seed):
+        check(kind, *trained(kind, seed), np.random.default_rng(seed))
+    run()
+
+
+def written(token, kind):
+    """The bytes that a token stands for, without the mark or the blank at its start."""
+    if not kind.startswith("bytes"):
+        return token.strip("▁").encode()
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    shown = shown + [b for b in range(256) if b not in shown]  # these are written from 256 on
+    code = {chr(b if i < 188 else 68 + i): b for i, b in enumerate(shown)}
+    return bytes(code[c] for c in token).strip(b" ")
+
+
+def check_labels_stand_on_what_carries_them(module):
+    """The pieces' own letters, one after another, say where each stands: no offsets are asked."""
+    def check(kind, tokenizer, texts, draw):
+        for text in texts:
+            encoded, at = module.encode(tokenizer, [text], 500, 4)[0], 0
+            pieces = [written(t, kind) for t in tokenizer.convert_ids_to_tokens(encoded.rows[0])]
+            data, expected, reached = text.encode(), [], 0
+            for column, piece in enumerate(pieces):
+                if not piece:
+                    continue
+                start = data.index(piece, at)
+                at = start + len(piece)
+                # Of bytes: a character belongs to the first token that has a part of it.
+                first, last = len(data[:start].decode(errors="ignore")), \
+                    len(data[:at].decode(errors="replace"))
+                if last > reached:
+                    expected.append([column, max(first, reached), last])
+                    reached = last
+            ours = [[c, *span] for c, span in zip(encoded.column, encoded.offsets.tolist())]
+            assert ours == expected, (kind, text)
+    trained_tokenizers(check)
+
+
+def check_nothing_is_left_out(module):
+    """Tokens that share a character in part (bytes of one and the next, ligatures)."""
+    backend = Tokenizer(models.WordLevel({"<unk>": 0, "f": 1, "ix": 2}, unk_token="<unk>"))
+    backend.normalizer = normalizers.NFKC()
+    backend.pre_tokenizer = pre_tokenizers.Split("f", "isolated")
+    ligature = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>")
+    assert shown(module.encode(ligature, ["ﬁx"], 9, 0)[0]) == ["ﬁ", "x"]
+
+
 def check_windows_cover(module):
     @quick
     @given(st.integers(0, 200), st.integers(1, 40), st.integers(0, 39))
@@ -226,7 +301,7 @@ def refused(match, call):
 
 def test_wrong_input_is_refused():
     tokenizer = TOKENIZERS["wordpiece"]
-    refused("texts is one text", lambda: alignment.encode(tokenizer, "李鹏", 16, 0))
+    refused("this is one text", lambda: alignment.encode(tokenizer, "李鹏", 16, 0))
     for longest, overlap in [(16, 14), (16, -1), (2, 0), (1, 0)]:
         refused("cannot share", lambda a=longest, b=overlap: alignment.encode(
             tokenizer, ["李"], a, b))
@@ -258,12 +333,19 @@ def with_part(name, value):
     return encode
 
 
-def every_token(offsets):
-    return np.ones(len(offsets), bool)
+def covered_twice(text, tokens, offsets):
+    return np.array(offsets, int).reshape(-1, 2)
 
 
-def covered_twice(offsets):
-    return offsets[:, 1] > offsets[:, 0]
+def marks_carry(text, tokens, offsets):
+    return MODULE.new_spans(text, ["x"] * len(tokens), offsets)
+
+
+def all_or_nothing(text, tokens, offsets):
+    """A token that begins inside what an earlier one covers is none: how it once was."""
+    spans = covered_twice(text, tokens, offsets)
+    reached = np.maximum.accumulate(np.concatenate([[0], spans[:, 1]]))[:-1]
+    return spans * (spans[:, 0] >= reached)[:, None]
 
 
 def nearest_window(count, spans):
@@ -308,8 +390,12 @@ def units_as_characters(tags, encoded, scheme="BIO"):
 
 
 @pytest.mark.parametrize("changes, name", [
-    ({"encode": with_part("covers_new", covered_twice)}, "check_offsets_slice_back"),
-    ({"encode": with_part("covers_new", every_token)}, "check_offsets_slice_back"),
+    ({"encode": with_part("new_spans", covered_twice)}, "check_offsets_slice_back"),
+    ({"encode": with_part("new_spans", marks_carry)}, "check_labels_stand_on_what_carries_them"),
+    ({"encode": with_part("new_spans", all_or_nothing)}, "check_labels_stand_on_what_carries_them"),
+    ({"encode": with_part("new_spans", all_or_nothing)}, "check_nothing_is_left_out"),
+    ({"encode": with_part("_stripped", lambda text, spans: spans)},
+     "check_labels_stand_on_what_carries_them"),
     ({"from_unit_tags": units_as_characters}, "check_round_trip"),
     ({"to_units": only_exact}, "check_any_entities"),
     ({"to_units": forgets_counts}, "check_any_entities"),

@@ -1,16 +1,18 @@
 """Characters and tokens: tags for the tokens of a text, entities from their tags.
 
 Any fast tokenizer will do, because only its offsets are used. A *unit* is a token that
-covers characters no token before it has covered; each unit has one tag. So every piece of a
-word has a tag of its own (``I-`` for a later piece of an entity's word), but of several
-tokens that stand for the same characters (bytes of an emoji, ``㎏`` read as two letters)
-only the first has one. Chinese is written without spaces and a SentencePiece tokenizer takes
-a whole clause for a word, so tagging only the first piece of each word would lose entities.
+covers characters no token before it has covered, and what it covers of them; each unit has one
+tag. So every piece of a word has a tag of its own (``I-`` for a later piece of an entity's
+word), but of several tokens that stand for the same characters (bytes of an emoji, ``㎏`` read
+as two letters) only the first has one. Chinese is written without spaces and a SentencePiece
+tokenizer takes a whole clause for a word, so tagging only the first piece of each word would
+lose entities.
 
-Characters that belong to no token (spaces, zero-width characters, what the tokenizer's
+Characters that belong to no unit (spaces, zero-width characters, what the tokenizer's
 normaliser removes) have no tag. They are inside an entity when units before and after are.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +21,12 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.entity import Entity, in_order
 from companion.errors import CourseError
-from companion.guards import checked_text
+from companion.guards import checked_text, listed
 from companion.ner.schemes import from_tags, to_tags
+
+# SentencePiece and byte-level BPE write the start of a word as a character of its own. Where it
+# is a token by itself, its offsets are those of the next character, which it does not carry.
+MARKS = ("▁", "Ġ")
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,10 @@ def encode(
         overlap: tokens that neighbouring windows share.
 
     Raises:
-        CourseError: a slow tokenizer, one text instead of a list, what is no text or no valid
-            Unicode, no room for the overlap.
+        CourseError: a slow tokenizer, no list of texts, what is no text or no valid Unicode,
+            no room for the overlap.
     """
-    if isinstance(texts, str):
-        raise CourseError("texts is one text: give a list of texts")
+    texts = listed(texts, least=0)
     for number, text in enumerate(texts):
         checked_text(text, f"text {number}")
     if not tokenizer.is_fast:
@@ -75,18 +80,17 @@ def encode(
                           "at least 0 and less than the tokens of a window")
     if not texts:
         return []
-    read = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True,
+    read = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True,
                      return_attention_mask=False, return_token_type_ids=False, verbose=False)
-    return [
-        _encode_one(text, ids, np.array(offsets, int).reshape(-1, 2), before, after, room, overlap)
-        for text, ids, offsets in zip(texts, read["input_ids"], read["offset_mapping"])
-    ]
+    return [_encode_one(text, one.ids, new_spans(text, one.tokens, one.offsets), before, after,
+                        room, overlap)
+            for text, one in zip(texts, read.encodings)]
 
 
 def _encode_one(text, ids, offsets, before, after, room, overlap) -> Encoded:
     spans = windows(len(ids), room, overlap)
     where = most_central(len(ids), spans)
-    units = np.flatnonzero(covers_new(offsets))
+    units = np.flatnonzero(offsets[:, 0] < offsets[:, 1])
     starts = np.array([start for start, _ in spans])
     return Encoded(
         text=text,
@@ -105,13 +109,30 @@ def frame(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     return ids[: ordinary[0]], ids[ordinary[-1] + 1 :]
 
 
-def covers_new(offsets: np.ndarray) -> np.ndarray:
-    """Which tokens are units: (tokens, 2) offsets -> (tokens,) bool.
+def new_spans(text: str, tokens: Sequence[str], offsets: Sequence[tuple[int, int]]) -> np.ndarray:
+    """What each token covers that no token before it has covered, without blanks at the edges.
 
-    A token that begins inside what another has covered is none, so units never overlap.
+    Returns:
+        (tokens, 2), int. Spans never overlap; they are empty for the tokens that are no units.
     """
-    reached = np.maximum.accumulate(np.concatenate([[0], offsets[:, 1]]))[:-1]
-    return (offsets[:, 0] >= reached) & (offsets[:, 1] > offsets[:, 0])
+    spans = np.array(offsets, int).reshape(-1, 2)
+    bare = [t in MARKS and text[a:b] != t for t, (a, b) in zip(tokens, offsets)]
+    spans[np.array(bare, bool)] = 0
+    reached = np.maximum.accumulate(np.concatenate([[0], spans[:, 1]]))[:-1]
+    spans[:, 0] = np.maximum(spans[:, 0], reached)
+    return _stripped(text, spans)
+
+
+def _stripped(text: str, spans: np.ndarray) -> np.ndarray:
+    """The spans without spaces, control and zero-width characters at their edges."""
+    seen = [i for i, c in enumerate(text)
+            if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf")]
+    if len(seen) == len(text):
+        return spans
+    first = np.searchsorted(seen, spans[:, 0])
+    last = np.searchsorted(seen, spans[:, 1]) - 1
+    seen, kept = np.array([*seen, 0]), first <= last
+    return np.stack([seen[first], seen[last] + 1], 1) * kept[:, None]
 
 
 def windows(count: int, room: int, overlap: int) -> list[tuple[int, int]]:
@@ -141,7 +162,7 @@ def to_units(entities: Sequence[Entity], encoded: Encoded) -> tuple[list[Entity]
 
     An entity gets every unit that it shares a character with. Where it begins or ends inside
     a unit it grows to the whole unit, because a unit has one tag. When two entities want a
-    unit the earlier one keeps it, and the later one begins behind it.
+    unit the earlier one keeps it, and the later one begins after it.
 
     Returns:
         ``(entities, counts)``, where counts are of ``"grown"``, ``"shrunk"`` (a unit or a
@@ -159,7 +180,7 @@ def to_units(entities: Sequence[Entity], encoded: Encoded) -> tuple[list[Entity]
             continue
         counts["grown"] += bool(starts[first] < e.start or stops[last - 1] > e.end)
         counts["shrunk"] += bool(starts[first] > e.start or stops[last - 1] < e.end)
-        found.append(replace(e, start=first, end=last))
+        found.append(replace(e, start=first, end=last, text=None))
         free = last
     return found, counts
 
