@@ -51,11 +51,14 @@ if importlib.util.find_spec("companion") is None:
 # %%
 import math
 import time
+from copy import deepcopy
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy, gelu
+from torch.utils.flop_counter import FlopCounterMode
 
 from companion import checkpoints
 from companion.corpora import movie_reviews
@@ -675,14 +678,24 @@ curves({name: (lengths, values) for name, values in times.items()},
        x="length", y="µs per token", logx=True)
 
 # %%
-ratio = [a / b for a, b in zip(times["LSTM"], times["Transformer layer"])]
-slowest = max(ratio[2:])  # at 256 or longer
-print("a token costs the Transformer more at 2048 than at 64:",
-      times["Transformer layer"][4] > times["Transformer layer"][1])
-assert times["Transformer layer"][4] > times["Transformer layer"][1]
+def multiplications(part: nn.Module, length: int, tokens: int = 2048) -> float:
+    """For one token, forward, as a multiple of the width squared."""
+    rows = torch.randn(tokens // length, length, SIZE, dtype=torch.float64)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        deepcopy(part).double()(rows)  # in this form every product can be counted
+    return counter.get_total_flops() / 2 / tokens / SIZE**2
+
+
+work = {name: [multiplications(part, n) for n in lengths]
+        for name, part in (("LSTM", lstm), ("Transformer layer", transformer))}
+print(table(["length", "LSTM", "Transformer"],
+            [[n, *(f"{work[k][i]:.1f}" for k in work)] for i, n in enumerate(lengths)]))
+print("multiplications for one token, forward, divided by the width squared")
+assert work["LSTM"] == [8] * len(lengths)
+assert work["Transformer layer"] == [8 + 2 * n / SIZE for n in lengths]
 
 # %% [markdown]
-# The times are those of the machine that built this page; yours differ. Read them in three steps.
+# The times are those of the machine that built this page; yours differ. The multiplications are the same everywhere. Read both in three steps.
 #
 # - **Short rows, many of them.** The two are close. The LSTM has few steps, and each works on many rows at once. This keeps two cores busy.
 # - **Long rows, few of them.** The LSTM needs more time for each token, though its number of multiplications has not changed. Its steps are small products that wait for each other.

@@ -74,6 +74,7 @@ def ignored(count: int) -> list[NotebookNode]:
 
 
 LONG = "\n".join(f"x{n} = {n}" for n in range(26))
+CLOCK = "def took(f):\n    began = time.monotonic()\n    f()\n    return time.monotonic() - began"
 DIRECTIVE, ROLE = "`" * 3 + "{note}\nText.\n" + "`" * 3, "See {ref}`here`."
 HOME = "/" + "home/somebody/course"
 
@@ -87,6 +88,9 @@ BROKEN = [
     (rules.few_ignored, [code("# NBVAL_SKIP\nx = 1")]),
     (rules.few_ignored, [code("x = 1", tags=("nbval-skip",))]),
     (rules.few_ignored, [code("x = 1", tags=("raises-exception",))]),
+    (rules.no_asserted_times, [code("assert perf_counter() - began < 2")]),
+    (rules.no_asserted_times, [code(CLOCK), code("ratio = took(f) / took(g)", count=2),
+                               code("assert 0.6 < ratio < 1.7", count=3)]),
     (rules.plain_markdown, [text(DIRECTIVE)]),
     (rules.plain_markdown, [text(":::{note}\nText.\n:::")]),
     (rules.plain_markdown, [text(ROLE)]),
@@ -128,7 +132,7 @@ def test_a_good_notebook_has_no_fault() -> None:
         code("def speak():\n    print(1)"),
         code("speak()", stream("1"), count=2),
         code("seed(0);", count=3),
-        code(f"# {rules.IGNORE}\nprint(time())", count=4),
+        code(f"# {rules.IGNORE}\nbegan, loss = time(), f()\nassert loss < 1\nprint(time())", count=4),
         code("draw()\nprint(0.5)", picture(), stream("0.5"), count=5),
     ])
     assert rules.faults(notebook, ALL_RULES) == []

@@ -77,6 +77,52 @@ def few_ignored(notebook: NotebookNode) -> Iterator[str]:
             yield f"{name}: the mark {mark} is not allowed; every cell is run and succeeds"
 
 
+_CLOCKS = {"perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time", "time",
+           "timeit"}
+
+
+def _names(node: ast.AST) -> set[str]:
+    """The names that a piece of code reads or calls; of `time.monotonic()` the last part."""
+    return ({n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            | {n.func.attr for n in ast.walk(node) if isinstance(n, ast.Call)
+               and isinstance(n.func, ast.Attribute)})
+
+
+def _base(target: ast.AST) -> set[str]:
+    """The variables that an assignment changes: of `seconds[name] = 1` only `seconds`."""
+    while isinstance(target, (ast.Subscript, ast.Attribute, ast.Starred)):
+        target = target.value
+    return _names(target)
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[set[str], ast.AST]]:
+    """What a statement names, each with the code that decides its value."""
+    if isinstance(node, ast.FunctionDef):
+        yield {node.name}, node
+    elif isinstance(node, ast.Assign):
+        for target in node.targets:
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts))
+            yield from ((_base(left), right) for left, right in pairs)
+
+
+def no_asserted_times(notebook: NotebookNode) -> Iterator[str]:
+    """No assert reads a clock, nor a value computed from one: another program may be running."""
+    timed = set(_CLOCKS)
+    for name, cell in _code(notebook):
+        try:
+            nodes = list(ast.walk(ast.parse(cell.source)))
+        except SyntaxError:
+            continue  # plain_python reports it
+        for node in nodes:
+            timed |= {key for keys, value in _bound(node) if _names(value) & timed
+                      for key in keys}
+        for node in nodes:
+            if isinstance(node, ast.Assert) and _names(node.test) & timed:
+                yield f"{name}: asserts a time; count operations, and print the time only"
+
+
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _DIRECTIVE = re.compile(r"^ {0,3}(?:```+|~~~+|:::+)\s*\{[^}\n]*\}.*$", re.MULTILINE)
 _TARGET = re.compile(r"^\([\w:-]+\)=\s*$", re.MULTILINE)
@@ -211,6 +257,7 @@ def steady_outputs(notebook: NotebookNode) -> Iterator[str]:
                 yield f"{name}: output holds {match.group()!r}; print something readable"
 
 
-SOURCE_RULES: tuple[Rule, ...] = (short_cells, plain_python, few_ignored, plain_markdown)
+SOURCE_RULES: tuple[Rule, ...] = (short_cells, plain_python, few_ignored, no_asserted_times,
+                                  plain_markdown)
 OUTPUT_RULES: tuple[Rule, ...] = (executed_in_order, no_errors, outputs_stored,
                                   pictures_have_text, steady_outputs, no_machine_path)
