@@ -327,13 +327,22 @@ def word_starts(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     beginnings (``Ġ`` and ``▁``). Where no entry has a mark, every entry is a word.
     """
     tokens: Sequence[str] = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-    # The commonest mark decides: the vocabulary of RoBERTa has a few entries such as "####".
-    counts = {mark: sum(t.startswith(mark) for t in tokens) for mark in ("##", "Ġ", "▁")}
-    mark = max(counts, key=counts.__getitem__)
-    if mark == "##" or not counts[mark]:
+    mark = _mark(tokens)
+    if mark == "##":
         return np.array([not token.startswith("##") for token in tokens])
     special = set(tokenizer.all_special_tokens)
     return np.array([token.startswith(mark) or token in special for token in tokens])
+
+
+def marks_beginnings(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a token that begins a word after a space has a mark (``Ġ``, ``▁``)."""
+    return _mark(tokenizer.convert_ids_to_tokens(range(len(tokenizer)))) != "##"
+
+
+def _mark(tokens: Sequence[str]) -> str:
+    """The commonest mark decides: the vocabulary of RoBERTa has a few entries such as "####"."""
+    counts = {mark: sum(t.startswith(mark) for t in tokens) for mark in ("##", "Ġ", "▁")}
+    return max(counts, key=counts.__getitem__)  # without any mark "##", as no token continues
 
 
 def unknown_share(rows: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase) -> list[float]:

@@ -25,7 +25,8 @@ from companion.prompting import (
     tune,
 )
 from companion.prompting.entities import EntityFinder
-from companion.prompting.word_choice import log_probabilities
+from companion.prompting.verbalizer import word_tokens
+from companion.prompting.word_choice import log_probabilities, plain_words
 
 WORDS = {"pos": ["great", "good"], "neg": ["awful", "bad"]}
 TEXTS = ["the teacher paints the window .", "a small dog", "seven apples after the rain ."]
@@ -65,6 +66,51 @@ def test_prompt_classifier(family):
         words = at_mask(model, tokenizer, f"{text} Because it was {tokenizer.mask_token}.")[0, ids]
         slow = torch.stack([words[:2].logsumexp(0), words[2:].logsumexp(0)])
         torch.testing.assert_close(scores.softmax(0), slow.softmax(0), atol=2e-5, rtol=1e-4)
+
+
+CHINESE = Verbalizer({"pos": ["好"], "neg": ["差"]})
+
+
+@family
+@pytest.mark.parametrize("pattern, begins", [
+    ("{text}，很{mask}。", False), ("{text}{mask}", False), ("好{mask}：{text}", False),
+    ("{mask}！{text}", True), ("{text} 很 {mask}。", True)])
+def test_chinese_words_are_the_pieces_at_the_gap(family, pattern, begins):
+    """Without the mark where there is no space; with it after one, if there is such a piece."""
+    model, tokenizer = tiny_models.pair(family)
+    template = Template(pattern)
+    found = [i for i, in CHINESE.tokens(tokenizer, template.before)]
+    assert [tokenizer.decode([i]) for i in found] == ["好", "差"]
+    assert tokenizer.convert_ids_to_tokens(found[0]).startswith("▁") == (
+        begins and "▁好" in tokenizer.get_vocab())
+    one = PromptClassifier(model, template, CHINESE, tokenizer=tokenizer)
+    words = at_mask(model, tokenizer, pattern.replace("{text}", "东西").replace(
+        "{mask}", tokenizer.mask_token))[0, found]
+    torch.testing.assert_close(one.predict_proba(["东西"])[0], words.softmax(0), atol=1e-5, rtol=1e-4)
+
+
+@family
+def test_chinese_words_in_prompting(family):
+    """Texts with and without a space before the gap in one call; each as its own."""
+    model, tokenizer = tiny_models.pair(family)
+    asked, texts = Prompting(model, tokenizer), ["东西，很[MASK]。", "it is [MASK] 。", "[MASK]！东西"]
+    odds = asked.log_odds(texts, ["好"], ["差"])
+    for text, value in zip(texts, odds):
+        ids = [i for i, in CHINESE.tokens(tokenizer, text[: text.index("[MASK]")])]
+        scores = at_mask(model, tokenizer, text.replace("[MASK]", tokenizer.mask_token))[0, ids]
+        assert value.item() == pytest.approx((scores[0] - scores[1]).item(), abs=1e-5)
+    asked.prompt, asked.goodToken, asked.badToken = "很[MASK]。", "好", "差"
+    ids = [i for i, in CHINESE.tokens(tokenizer, "很")]
+    scores = at_mask(model, tokenizer, f"东西 很{tokenizer.mask_token}。")[0, ids]
+    assert asked.predict(["东西"]) == [int(scores[0] >= scores[1])]
+
+
+@family
+def test_chinese_words_to_choose_from(family):
+    _, tokenizer = tiny_models.pair(family)
+    words = plain_words(tokenizer, "很", chinese=True)
+    assert {"好", "差"} <= set(words)
+    assert all((i,) == word_tokens(tokenizer, word, "很") for word, i in words.items())
 
 
 @family

@@ -62,7 +62,7 @@ def never_normalised(*given, normalised=False):
     return RIGHT["word_logits"](*given)
 
 
-def without_the_space(tokenizer, word):
+def without_the_space(tokenizer, word, before):
     return tuple(tokenizer.backend_tokenizer.encode(word, add_special_tokens=False).ids)
 
 

@@ -16,14 +16,22 @@ import tiny_ner
 import tiny_prompts
 import torch
 import transformers
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
 from tokenizers.processors import TemplateProcessing
 
 from companion.checkpoints import load
 
 TEXTS = [*tiny_prompts.TEXTS, *tiny_prompts.CHINESE * 30, *(e.text for e in tiny_ner.examples(60)),
          *("很好。", "很差，", "不好", "好", "差", "满意") * 20]
-CHINESE = ["上海", "北京", "王明", "满意", "好", "差"]  # pieces of SentencePiece without a mark
+CHINESE = ["上海", "北京", "王明", "满意", "很好", "好", "差"]  # pieces of SentencePiece without a mark
 MARKED = ["▁好", "▁不", "▁的"]  # Chinese behind a space, as in texts of several languages
 
 
@@ -65,6 +73,7 @@ def modern():
     backend.train_from_iterator(TEXTS, trainers.BpeTrainer(
         vocab_size=700, show_progress=False, special_tokens=special,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    backend.decoder = decoders.ByteLevel()
     backend.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]",
         special_tokens=[("[CLS]", 1), ("[SEP]", 2)])

@@ -103,11 +103,24 @@ class Prompting(Tuning):
         lists = {"token_list1": token_list1, "token_list2": token_list2}
         lists = {name: [words] if isinstance(words, str) else as_list(words, name)
                  for name, words in lists.items()}
-        tokens = word_ids(lists, self.tokenizer)
-        # Logits do: what turns them into log-probabilities is the same for both lists.
-        logits = self._asked(self._encoded(texts), tokens)
-        first, second = logits.tensor_split([len(lists["token_list1"])], -1)
-        return self._together(first) - self._together(second)
+        texts = listed(texts)
+        encoded, odds = self._encoded(texts), torch.empty(len(texts))
+        for before, group in self._by_gap(texts).items():
+            tokens = word_ids(lists, self.tokenizer, before)
+            part = Encoded([encoded.ids[i] for i in group], [encoded.masks[i] for i in group], [])
+            # Logits do: what turns them into log-probabilities is the same for both lists.
+            first, second = self._asked(part, tokens).tensor_split([len(lists["token_list1"])], -1)
+            odds[group] = self._together(first) - self._together(second)
+        return odds
+
+    def _by_gap(self, texts: Sequence[str]) -> dict[str, list[int]]:
+        """Texts by the character before their mask: it decides how a word is written there."""
+        groups: dict[str, list[int]] = {}
+        for number, text in enumerate(texts):
+            before = text.replace("[MASK]", self.tokenizer.mask_token)
+            before = before[: before.index(self.tokenizer.mask_token)][-1:]
+            groups.setdefault(" " if before.isspace() else before, []).append(number)
+        return groups
 
     @staticmethod
     def _together(logits: torch.Tensor) -> torch.Tensor:

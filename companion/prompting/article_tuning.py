@@ -59,8 +59,8 @@ class Tuning:
         """
         _refuse_settings(epochs, batch_size, learning_rate, warmup, seed)
         _refuse_half(self.model)
-        columns = self._columns(goodToken, badToken)
         encoded = self._prompted(sentences, prompt, max_length)
+        columns = self._columns(goodToken, badToken, prompt)
         targets = self._targets(labels)
         if len(targets) != len(encoded.ids):
             raise CourseError(f"there are {len(encoded.ids)} sentences and {len(targets)} labels: "
@@ -88,7 +88,7 @@ class Tuning:
         Args and errors as in ``fine_tune``. Before any tuning this is a zero-shot prediction.
         """
         encoded = self._prompted(sentences, self.prompt, max_length)
-        logits = self._asked(encoded, self._columns(self.goodToken, self.badToken))
+        logits = self._asked(encoded, self._columns(self.goodToken, self.badToken, self.prompt))
         return (logits[:, 1] >= logits[:, 0]).int().tolist()
 
     def _train(self, encoded, targets, columns, epochs, size, peak, warmup) -> list[float]:
@@ -116,9 +116,9 @@ class Tuning:
         loss.backward()
         optimizer.step()
 
-    def _columns(self, good: str, bad: str) -> torch.Tensor:
+    def _columns(self, good: str, bad: str, prompt: str) -> torch.Tensor:
         """Ids of the words for the labels 0 and 1."""
-        return word_ids({0: [bad], 1: [good]}, self.tokenizer)
+        return word_ids({0: [bad], 1: [good]}, self.tokenizer, _template(prompt).before)
 
     def _targets(self, labels: Sequence[int]) -> torch.Tensor:
         labels = as_list(labels, "labels")
@@ -135,9 +135,8 @@ class Tuning:
                               "'Since it was [MASK].'")
         if max_length is not None and not is_count(max_length):
             raise CourseError(f"max_length is {max_length!r}: give a whole number of tokens")
-        pattern = "{text} " + prompt.replace("{", "{{").replace("}", "}}")
         limit = self.max_length if max_length is None else min(max_length, self.max_length)
-        encoded = Template(pattern).encode(self.tokenizer, sentences, limit)
+        encoded = _template(prompt).encode(self.tokenizer, sentences, limit)
         if max_length is None and any(encoded.truncated):
             number = next(i for i, cut in enumerate(encoded.truncated) if cut)
             raise CourseError(f"sentence {number} has {encoded.truncated[number]} tokens more than "
@@ -146,11 +145,16 @@ class Tuning:
         return encoded
 
 
-def word_ids(words: Mapping[Label, Sequence[str]],
-             tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+def _template(prompt: str) -> Template:
+    """A sentence and the prompt after it."""
+    return Template("{text} " + prompt.replace("{", "{{").replace("}", "}}"))
+
+
+def word_ids(words: Mapping[Label, Sequence[str]], tokenizer: PreTrainedTokenizerBase,
+             before: str = " ") -> torch.Tensor:
     """The ids of label words of one token each, list after list: (words,)."""
     try:
-        tokens = Verbalizer(words).tokens(tokenizer)
+        tokens = Verbalizer(words).tokens(tokenizer, before)
     except CourseError as problem:  # its last advice is for `PromptClassifier` only
         raise CourseError(str(problem).removesuffix(", or allow several_tokens=True")) from None
     return torch.tensor(tokens)[:, 0]

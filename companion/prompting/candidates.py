@@ -10,7 +10,7 @@ from companion.errors import CourseError
 # A hyphen or an apostrophe may stand inside a word (O'Brien), but 's is not part of a name.
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+|['’](?!s(?![^\W_]))[^\W_]+)*")
 FILTERS = ("all", "capitals", "characters")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]+")  # the common ideographs
+CHINESE = re.compile(r"[\u4e00-\u9fff]+")  # the common ideographs
 
 
 class Scored(NamedTuple):
@@ -74,7 +74,7 @@ def candidates(text: str, longest: int = 4, only: str = "all") -> list[tuple[int
         raise CourseError(f"unknown filter {only!r}: use one of {', '.join(FILTERS)}")
     if only == "characters":
         words(text)
-        return [(first, first + size) for run in _CHINESE.finditer(text)
+        return [(first, first + size) for run in CHINESE.finditer(text)
                 for first in range(*run.span())
                 for size in range(2, min(longest, run.end() - first) + 1)]
     found = []

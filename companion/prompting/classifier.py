@@ -123,7 +123,7 @@ class PromptClassifier(Predictor):
         self.half = in_bf16(precision)
         self.labels, self.truncated = verbalizer.labels, []
         self.max_length = longest(model, tokenizer)
-        self._words = verbalizer.tokens(tokenizer)
+        self._words = verbalizer.tokens(tokenizer, template.before)
         self._counts = sorted({len(ids) for ids in self._words})
         if template.places > 1 and self._counts != [template.places]:
             raise CourseError(f"the template has {template.places} masks, but label words have "

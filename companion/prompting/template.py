@@ -44,6 +44,9 @@ class Template:
             given. The template, the masks and the other slots are never cut.
         cut: the side of that text that is cut off, ``"end"`` or ``"beginning"``.
 
+    Attributes:
+        before: what is before the first mask, for looking up label words.
+
     Raises:
         CourseError: no mask, braces without a pair or without a name, a slot to shorten that
             is not there, or that stands in the pattern twice.
@@ -52,6 +55,7 @@ class Template:
     def __init__(self, pattern: str, shorten: str | None = None, cut: str = "end"):
         self.pattern, self.cut = pattern, cut
         self._parts = _parse(pattern)
+        self.before = _before(self._parts)
         fields = [name for _, name in self._parts if name]
         self.places = fields.count(MASK)
         self.slots = tuple(dict.fromkeys(name for name in fields if name != MASK))
@@ -179,6 +183,17 @@ def _parse(pattern: str) -> list[tuple[str, str | None]]:
             raise CourseError(f"the template {pattern!r} has a slot without a plain name: write "
                               "{text} or {mask}, and {{ }} for literal braces")
     return [(literal, name) for literal, name, _, _ in parsed]
+
+
+def _before(parts: list[tuple[str, str | None]]) -> str:
+    """The text before the first mask, with a comma for each slot: a text has no known end."""
+    text = ""
+    for literal, name in parts:
+        text += literal
+        if name == MASK:
+            break
+        text += "，" if name else ""
+    return text
 
 
 def _special(tokenizer: PreTrainedTokenizerBase) -> list[str]:

@@ -40,7 +40,8 @@ class Examples:
         texts, labels = check_examples(texts, labels)
         self.classifier = classifier
         self.targets = torch.tensor(numbers(labels, classifier.labels))
-        self.words = classifier.verbalizer.tokens(classifier.tokenizer)
+        before = classifier.template.before
+        self.words = classifier.verbalizer.tokens(classifier.tokenizer, before)
         self.counts = sorted({len(ids) for ids in self.words})
         places = classifier.template.places
         self.encoded = [classifier.template.encode(

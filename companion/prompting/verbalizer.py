@@ -8,10 +8,12 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
 from companion.guards import as_list
-from companion.tokenization import fast_backend, word_starts
+from companion.tokenization import fast_backend, marks_beginnings, word_starts
 
 Label = Hashable
 Words = str | Sequence[str]
+SPACES = ("▁", "Ġ")  # SentencePiece and byte-level BPE
+APART = ("，", "。", "a")  # tried in place of a character that grows together with the word
 
 
 def log_sum(scores: torch.Tensor) -> torch.Tensor:
@@ -28,8 +30,9 @@ AGGREGATIONS = {
 class Verbalizer:
     """The label words of each label.
 
-    Words are looked up as they stand after a space (``Ġgreat`` in RoBERTa, ``▁great`` in
-    ALBERT). A word of several tokens is scored with one mask for each token; its score is
+    Words are looked up as they are written at the gap of the template. After a space that is
+    ``Ġgreat`` in RoBERTa and ``▁great`` in ALBERT; where no space is before the gap, as in
+    Chinese, it is the piece without the mark. A word of several tokens is scored with one mask for each token; its score is
     the mean log-probability of its tokens at their masks (Schick and Schütze, 2021b, fill
     them one after another instead, which costs one pass per token and text).
 
@@ -81,22 +84,30 @@ class Verbalizer:
         """All (label, word), labels in order: the order of word scores."""
         return [(label, word) for label, words in self.words.items() for word in words]
 
-    def tokens(self, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, ...]]:
+    def tokens(self, tokenizer: PreTrainedTokenizerBase, before: str = " "
+               ) -> list[tuple[int, ...]]:
         """The token ids of every word, in the order of ``pairs``.
+
+        Args:
+            before: the text before the gap, see ``word_tokens``; ``template.before`` is one.
 
         Raises:
             CourseError: a word that the tokenizer does not know, or writes as several tokens
-                without ``several_tokens``; two words that are the same to it.
+                without ``several_tokens``; a special token; two words that are the same to it.
         """
-        found = [word_tokens(tokenizer, word) for _, word in self.pairs]
+        found = [word_tokens(tokenizer, word, before) for _, word in self.pairs]
         for (_, word), ids in zip(self.pairs, found):
             if not ids or tokenizer.unk_token_id in ids:
                 raise CourseError(f"the tokenizer does not know '{word}': "
-                                  f"{_advice(tokenizer, word)}")
+                                  f"{_advice(tokenizer, word, before)}")
+            if special := set(ids) & set(tokenizer.all_special_ids):
+                token = tokenizer.convert_ids_to_tokens(min(special))
+                raise CourseError(f"'{word}' has the special token {token}: give a word that can "
+                                  "be an answer")
             if len(ids) > 1 and not self.several_tokens:
                 pieces = " ".join(tokenizer.convert_ids_to_tokens(list(ids)))
                 raise CourseError(f"'{word}' is {len(ids)} tokens ({pieces}): "
-                                  f"{_advice(tokenizer, word)}, or allow several_tokens=True")
+                                  f"{_advice(tokenizer, word, before)}, or allow several_tokens=True")
         _refuse_twice([(label, word, ids) for (label, word), ids in zip(self.pairs, found)])
         return found
 
@@ -106,23 +117,46 @@ class Verbalizer:
         return torch.stack([AGGREGATIONS[self.aggregation](part) for part in parts], -1)
 
 
-def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str) -> tuple[int, ...]:
-    """The token ids of a word that stands after another one, without special tokens."""
+def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str, before: str = " "
+                ) -> tuple[int, ...]:
+    """The token ids of a word at a gap, without special tokens.
+
+    A piece that is nothing but a space (``▁`` of SentencePiece) is no part of the word.
+
+    Args:
+        before: the text before the gap. Empty: the word begins the text. Only its last character
+            counts: whether it is a space, and whether it keeps apart from the word (``很好`` can
+            be one token, but not where ``很`` is before a mask).
+    """
     backend = fast_backend(tokenizer)
-    before, both = (backend.encode(text, add_special_tokens=False).ids
-                    for text in ("a", f"a {word}"))
-    return tuple(both[len(before):])
+    last = before[-1:]
+    for context in ("",) if not last else ("a ",) if last.isspace() else (last, *APART):
+        encoding = backend.encode(context + word, add_special_tokens=False)
+        ids = [i for i, (_, end) in zip(encoding.ids, encoding.offsets) if end > len(context)]
+        begins = [start for start, end in encoding.offsets if end > len(context)]
+        if begins and begins[0] >= len(context.rstrip()):
+            break  # the word does not grow together with what is before it
+    spaces = [i for i in ids[:1] if tokenizer.convert_ids_to_tokens(i) in SPACES]
+    return tuple(ids[len(spaces):]) or tuple(ids)
 
 
-def vocabulary_words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """The words that are one token, as they are written, with their ids."""
+def vocabulary_words(tokenizer: PreTrainedTokenizerBase, before: str = " ") -> dict[str, int]:
+    """The words that are one token, as they are written, with their ids.
+
+    ``before``: see ``word_tokens``. Where it is no space, and words have a mark after a space,
+    these are the pieces without the mark, most of which are parts of words in English.
+    """
     starts, special = word_starts(tokenizer), set(tokenizer.all_special_ids)
-    return {tokenizer.decode([i]).strip(): i for i in range(len(tokenizer))
-            if starts[i] and i not in special}
+    if before and not before[-1].isspace() and marks_beginnings(tokenizer):
+        starts = ~starts
+    words = {i: tokenizer.decode([i]).strip() for i in range(len(tokenizer))
+             if starts[i] and i not in special}
+    return {word: i for i, word in words.items() if "\ufffd" not in word}  # half a character
 
 
-def _advice(tokenizer: PreTrainedTokenizerBase, word: str) -> str:
-    near = difflib.get_close_matches(word.lower(), vocabulary_words(tokenizer), n=3, cutoff=0.5)
+def _advice(tokenizer: PreTrainedTokenizerBase, word: str, before: str) -> str:
+    known = vocabulary_words(tokenizer, before)
+    near = difflib.get_close_matches(word.lower(), known, n=3, cutoff=0.5)
     return f"words near it in the vocabulary are {', '.join(near)}" if near else "use another word"
 
 

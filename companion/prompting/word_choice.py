@@ -4,6 +4,7 @@ The idea is that of Gao et al. (2021, section 5.1), for two labels: rank the voc
 the model itself says at the mask, then look for the words that work together.
 """
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,7 @@ from companion.errors import CourseError
 from companion.guards import checked_scores
 from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
+from companion.prompting.candidates import CHINESE
 from companion.prompting.classifier import in_bf16
 from companion.prompting.projection import word_logits
 from companion.prompting.template import Input, Template
@@ -21,10 +23,16 @@ from companion.prompting.verbalizer import vocabulary_words
 Labelled = tuple[torch.Tensor, torch.Tensor]  # scores (texts, words) and labels 0 or 1 (texts,)
 
 
-def plain_words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """Words of one token that have three letters or more and nothing else, with their ids."""
-    return {word: i for word, i in vocabulary_words(tokenizer).items()
-            if word.isascii() and word.isalpha() and len(word) > 2}
+def plain_words(tokenizer: PreTrainedTokenizerBase, before: str = " ",
+                chinese: bool = False) -> dict[str, int]:
+    """Words of one token that have three letters or more and nothing else, with their ids.
+
+    Args:
+        before: what is before the gap, ``template.before`` (see ``word_tokens``).
+        chinese: words of Chinese characters instead, of one or more.
+    """
+    fits = CHINESE.fullmatch if chinese else re.compile("[A-Za-z]{3,}").fullmatch
+    return {word: i for word, i in vocabulary_words(tokenizer, before).items() if fits(word)}
 
 
 @torch.inference_mode()
