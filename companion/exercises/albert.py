@@ -7,7 +7,7 @@ from functools import cache
 import torch
 
 from companion.exercises import albert_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 @cache

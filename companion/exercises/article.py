@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from companion.exercises import article_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _shares_cases() -> list[Case]:

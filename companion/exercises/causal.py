@@ -8,7 +8,7 @@ from functools import cache
 import torch
 
 from companion.exercises import causal_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 @cache

@@ -7,7 +7,7 @@ import math
 import torch
 
 from companion.exercises import contrastive_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _loss_cases() -> list[Case]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from companion.exercises import entities_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _count_cases() -> list[Case]:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from companion.exercises import families_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _asked_cases() -> list[Case]:

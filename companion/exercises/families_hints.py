@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from companion.exercises.exercise import Case
-from companion.exercises.masked_hints import _first, _same_result
+from companion.exercises.old import Case
+from companion.exercises.old import _first, _same_result
 
 
 def asked(case: Case, got: Any) -> str | None:

@@ -8,7 +8,7 @@ import statistics
 import torch
 
 from companion.exercises import fewshot_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _draw_cases() -> list[Case]:

@@ -8,7 +8,7 @@ from functools import cache
 import torch
 
 from companion.exercises import ner_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _labels_cases() -> list[Case]:

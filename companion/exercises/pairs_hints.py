@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from companion.exercises.compare import equal
-from companion.exercises.exercise import Case
+from companion.exercises.old import Case
 
 
 def _first(rules: Iterable[tuple[Any, str]]) -> str | None:

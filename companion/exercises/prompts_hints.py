@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from companion.exercises.compare import equal
-from companion.exercises.exercise import Case
+from companion.exercises.old import Case
 
 
 def _same_result(got: Any, wrong_results: Iterable[tuple[Any, str]]) -> str | None:

@@ -13,7 +13,7 @@ from companion.exercises import (
     entities,
     families,
     fewshot,
-    masked,
+    masked_lm,
     ner,
     pairs,
     prompts,
@@ -27,7 +27,7 @@ from companion.exercises.exercise import Exercise
 # The name of a chapter's notebook -> the module with its exercises, in the order of the course.
 CHAPTERS = {
     "inside_transformer": transformer,
-    "masked_lm": masked,
+    "masked_lm": masked_lm,
     "sentence_pairs": pairs,
     "causal_lm": causal,
     "sequence_to_sequence": spans,
@@ -42,9 +42,17 @@ CHAPTERS = {
     "chinese_ner_data": tags,
     "albert_ner": ner,
 }
-_BY_ID: dict[str, Exercise] = {
-    exercise.id: exercise for chapter in CHAPTERS.values() for exercise in chapter.EXERCISES
-}
+
+
+def of_chapter(chapter: str) -> list[Exercise]:
+    """The exercises of one chapter, in the order of its file."""
+    module = CHAPTERS[chapter]
+    if hasattr(module, "EXERCISES"):  # the old form
+        return list(module.EXERCISES)
+    return [value for value in vars(module).values() if isinstance(value, Exercise)]
+
+
+_BY_ID = {exercise.id: exercise for chapter in CHAPTERS for exercise in of_chapter(chapter)}
 
 
 def ids() -> list[str]:
@@ -65,3 +73,9 @@ def find(exercise_id: str) -> Exercise:
     near = get_close_matches(exercise_id, _BY_ID, n=3, cutoff=0.5)
     cure = f"did you mean {' or '.join(near)}?" if near else f"the ids are {', '.join(_BY_ID)}."
     raise CourseError(f"there is no exercise {exercise_id!r}: {cure}")
+
+
+def find_function(name: str) -> Exercise:
+    """The exercise whose function has this name, or the first one when none has."""
+    named = (exercise for exercise in _BY_ID.values() if exercise.function == name)
+    return next(named, next(iter(_BY_ID.values())))

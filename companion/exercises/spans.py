@@ -7,7 +7,7 @@ from functools import cache
 import torch
 
 from companion.exercises import spans_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _corrupt_cases() -> list[Case]:

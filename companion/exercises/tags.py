@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from companion.exercises import tags_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _write_cases() -> list[Case]:

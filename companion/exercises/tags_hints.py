@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from companion.exercises.compare import equal
-from companion.exercises.exercise import Case
+from companion.exercises.old import Case
 
 
 def _first(rules: Iterable[tuple[Any, str]]) -> str | None:

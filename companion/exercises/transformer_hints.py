@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from companion.exercises.exercise import Case
-from companion.exercises.masked_hints import _first, _same_result
+from companion.exercises.old import Case
+from companion.exercises.old import _first, _same_result
 
 
 def _angles(length: int, width: int, step: float = 2.0, start: int = 0,

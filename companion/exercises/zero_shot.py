@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from companion.exercises import zero_shot_hints as hints
-from companion.exercises.exercise import Case, Exercise
+from companion.exercises.old import Case, Exercise
 
 
 def _prior_cases() -> list[Case]:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from companion.exercises.exercise import Case
-from companion.exercises.masked_hints import _first, _same_result
+from companion.exercises.old import Case
+from companion.exercises.old import _first, _same_result
 
 
 def prior(case: Case, got: Any) -> str | None:

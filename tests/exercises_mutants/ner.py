@@ -197,11 +197,6 @@ def _(emissions, between):
     return _best(emissions, between, min)
 
 
-@wrong("ner-viterbi", "not a Tensor")
-def _(emissions, between):
-    return torch.tensor(_best(emissions, between))
-
-
 @right("ner-viterbi", "trying all orders")
 def _(emissions, between):
     return _best(emissions, between)
