@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from transformers import AutoModelForPreTraining
 
-from companion import checkpoints, corpora, metrics
+from companion import checkpoints, corpora, metrics, storage
 from companion.corpora.sentences import split_sentences
 from companion.filling import fill
 from companion.objectives.masked_order import (
@@ -118,7 +118,7 @@ def main() -> None:
         "gaps": gaps(model, tokenizer),
     }
     result["right"] = sum(item["best"][0][0] == item["answer"] for item in result["gaps"])
-    OUT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf8")
+    storage.write_text(OUT, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(result, indent=1, ensure_ascii=False))
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from machine import describe
 
-from companion import checkpoints
+from companion import checkpoints, storage
 from companion.corpora import movie_reviews
 from companion.prompting import Prompting, literal
 from companion.prompting.faults import FAULTS, ForeignTokenizer
@@ -218,7 +218,7 @@ def save(part: dict) -> None:
     result = before | part | {"machine": describe(), "setting": {
         "model": MODEL, "prompt": PROMPT, "length": LENGTH, "shots": SHOTS, "held": HELD,
         "foreign": FOREIGN}}
-    OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+    storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
 
 
 def main(part: str, seconds: str = "1e9") -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from companion import checkpoints, metrics
+from companion import checkpoints, metrics, storage
 from companion.corpora import movie_reviews
 from companion.objectives import masked
 
@@ -150,7 +150,7 @@ def main() -> None:
     result["masked_lm"] = metrics.masked_lm(model, tokenizer, movie_reviews()["test"]["text"])
     print(result["masked_lm"], flush=True)
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+    storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from companion import checkpoints, retrieval
+from companion import checkpoints, retrieval, storage
 from companion.corpora import movie_reviews
 from companion.objectives.contrastive import alignment, uniformity
 from companion.pretraining.contrast import Settings, train
@@ -101,7 +101,7 @@ def trained(settings: Settings, texts: list[str], keep: Path | None):
         return model.eval(), tokenizer, losses
     losses = train(model, tokenizer, texts, settings, progress=True)
     if path:
-        torch.save((losses, model.state_dict()), path)
+        storage.write_file(path, lambda new: torch.save((losses, model.state_dict()), new))
     return model, tokenizer, losses
 
 
@@ -152,7 +152,7 @@ def main() -> None:
 
 
 def write(result: dict) -> None:
-    OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+    storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 from transformers import BertConfig, BertForMaskedLM
 
+from companion import storage
 from companion.corpora import movie_reviews
 from companion.objectives import masked
 from companion.pretraining.loop import evaluate, keep_memory, rate
@@ -68,7 +69,7 @@ def main() -> None:
                "vocabulary": len(tokenizer), "torch": torch.__version__,
                "machine": platform.machine()}
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+    storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
     for kind in ("static", "dynamic"):
         final = np.array([r["held_out"][-1] for r in result[kind]])
         print(f"{kind:8} {final.mean():.3f} (standard deviation {final.std(ddof=1):.3f})")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from machine import describe
 
-from companion import checkpoints
+from companion import checkpoints, storage
 from companion.corpora import entity_sentences
 from companion.corpora.entities import entities_of
 from companion.entity import Entity
@@ -244,7 +244,7 @@ def main(wanted: list[str]) -> None:
             result[name] = read_part(model, tokenizer, result["choice"]["settings"],
                                      parts["train"], parts[name])
         print(name, json.dumps(result[name], indent=1), flush=True)
-        OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+        storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 from entities_en import Remembering, interval
 from machine import describe
 
-from companion import checkpoints
+from companion import checkpoints, storage
 from companion.entity import Entity
 from companion.metrics import entity_f1
 from companion.ner import people
@@ -119,7 +119,7 @@ def main() -> None:
         "types of given spans": typing(one, train, test),
         "spans": sum(map(len, one.spans(texts_of(test)))), "machine": describe(),
     }
-    OUT.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf8")
+    storage.write_text(OUT, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(result, indent=1, ensure_ascii=False))
 
 

@@ -13,6 +13,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from companion import storage
 from companion.pretraining import build, pretrain
 from companion.pretraining.recipe import Recipe
 
@@ -25,9 +26,11 @@ LOGS = Path(__file__).with_name("results") / "families"
 def lend(recipe: Recipe, folder: Path, lender: Path) -> None:
     """Packed rows do not depend on the seed: those of the first seed do for all."""
     if (lender / "packed").is_dir() and not (folder / "packed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(lender / "packed", folder / "packed")
-        (folder / "recipe.json").write_text(build.described(recipe), encoding="utf8")
+        build.run_folder(recipe, folder)
+        storage.write_folder(folder / "packed", lambda new: shutil.copytree(
+            lender / "packed", new, dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(storage.MANIFEST)))
+        storage.write_text(folder / build.SIGN, build.described(recipe))
 
 
 def train(runs: Path, variant: str, seed: int) -> None:
@@ -35,8 +38,7 @@ def train(runs: Path, variant: str, seed: int) -> None:
     folder = runs / f"{variant}-{seed}"
     lend(recipe, folder, runs / f"{variant}-{SEEDS[0]}")
     pretrain(recipe, folder, progress=True)
-    LOGS.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / "log.jsonl", LOGS / f"{variant}-{seed}.jsonl")
+    storage.write_text(LOGS / f"{variant}-{seed}.jsonl", (folder / "log.jsonl").read_text("utf8"))
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 
-from companion import checkpoints, metrics
+from companion import checkpoints, metrics, storage
 from companion.corpora import movie_reviews, shopping_reviews
 from companion.pretraining.loop import keep_memory
 from companion.prompting import PromptClassifier, Template, Verbalizer
@@ -265,7 +265,7 @@ def main() -> None:
     lines = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     if given.drop_stale:
         lines = [line for line in lines if not stale(line, lines)]
-        out.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf8")
+        storage.write_text(out, "".join(json.dumps(line) + "\n" for line in lines))
     missing = [c for c in plan(names) if not any(same(c, line) for line in lines)]
     while missing and time.perf_counter() - began < given.seconds:
         lines.append(run(missing.pop(0), lines))

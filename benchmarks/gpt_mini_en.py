@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from report import table
 
-from companion import checkpoints, ngrams
+from companion import checkpoints, ngrams, storage
 from companion.corpora import movie_reviews
 from companion.corpora.reviews import COLLECTIONS
 from companion.objectives import causal
@@ -157,7 +157,7 @@ def main() -> None:
     print(page(result, name))
     out = RESULTS / f"{name.replace('-', '_')}.json"
     out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+    storage.write_text(out, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from companion import checkpoints, retrieval
+from companion import checkpoints, retrieval, storage
 from companion.corpora import movie_reviews
 from companion.objectives.contrastive import alignment, uniformity
 from companion.objectives.pooling import LearnedPooling
@@ -71,7 +71,7 @@ def main() -> None:
             run = {"part": part, "settings": asdict(settings),
                    "loss": round(sum(losses[-20:]) / 20, 3), **measure(pooling, views["test"])}
             result["runs"].append(run)
-            OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+            storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
             print(run, flush=True)
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from companion import storage
+
 WARMUP = 4  # steps that are not measured
 TRAINERS = {
     "Trainer, default (fp32, 8 sentences a step)": {},
@@ -298,8 +300,8 @@ def main() -> None:
     print(text)
     if not arguments.quick:
         out = HERE / "results"
-        (out / "ner.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
-        (out / "ner.md").write_text(text, encoding="utf8")
+        storage.write_text(out / "ner.json", json.dumps(result, indent=1) + "\n")
+        storage.write_text(out / "ner.md", text)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ ends a piece. Threads and cores are the environment's (OMP_NUM_THREADS, taskset)
 import argparse
 import json
 import random
-import shutil
 import time
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from companion.ner.gazetteer import Gazetteer
 from companion.ner.scoring import score, seen_and_unseen, strings
 from companion.ner.tagger import AlbertTagger
 from companion.ner.training import Run, Settings
+from companion.pretraining import state
 
 OUT = Path(__file__).with_name("results") / "ner_scores.jsonl"
 RUNS = Path("runs") / "ner"
@@ -123,7 +123,7 @@ def one(cell: tuple, data: dict, encoder: str, runs: Path, until: float,
     if not run.go(until - began, progress=False):
         return None
     found = tagger.predict([x.text for x in data["test"]])
-    shutil.rmtree(folder)  # tens of MB each, and the line holds what is needed
+    state.delete(folder)  # tens of MB each, and the line holds what is needed
     return entry | {"encoder": encoder, "settings": vars(settings), "log": run.log,
                     "parameters": tagger.parameters,
                     "trained": sum(p.numel() for p in tagger.network.parameters()

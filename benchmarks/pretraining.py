@@ -22,6 +22,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from report import summary
 from setting import DROPOUT, Plan, write_rows
 
+from companion import storage
+
 TRAINERS = {
     "Trainer, default": {},
     "Trainer, bf16": {"bf16": True},
@@ -96,9 +98,8 @@ def main() -> None:
     if not quick:
         out = HERE / "results"
         out.mkdir(exist_ok=True)
-        (out / "pretraining.md").write_text(text, encoding="utf8")
-        (out / "pretraining.json").write_text(json.dumps(result, indent=1) + "\n",
-                                              encoding="utf8")
+        storage.write_text(out / "pretraining.md", text)
+        storage.write_text(out / "pretraining.json", json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import torch
 from machine import describe
 from transformers import pipeline
 
-from companion import checkpoints
+from companion import checkpoints, storage
 from companion.corpora import movie_reviews
 from companion.pretraining.build import quiet
 from companion.prompting import PromptClassifier, Template, Verbalizer
@@ -133,8 +133,8 @@ def main(rounds: int = 3) -> None:
     with quiet():
         runs = contenders()
     found = result(*measure(runs, sentences(), rounds), rounds)
-    OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf8")
-    OUT.with_suffix(".md").write_text(page(found), encoding="utf8")
+    storage.write_text(OUT, json.dumps(found, indent=1) + "\n")
+    storage.write_text(OUT.with_suffix(".md"), page(found))
     print(page(found))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from machine import describe
 
-from companion import reordering
+from companion import reordering, storage
 from companion.objectives import spans
 from companion.pretraining.loop import fast_at_bf16, keep_memory
 
@@ -100,7 +100,7 @@ def main(seeds: list[int]) -> None:
                         "sentences": {name: len(part) for name, part in parts.items()},
                         "asked": ASKED, "bf16": fast_at_bf16()},
             "yardsticks": yardsticks(parts), "runs": known, "machine": describe()}
-        OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")
+        storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

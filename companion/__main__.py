@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 # What needs torch is imported by the command that uses it, so that --help is quick.
+from companion import storage
 from companion.errors import CourseError
 
 
@@ -65,6 +66,8 @@ def ner(arguments: argparse.Namespace) -> int:
     from companion import display_entities
     from companion.ner.tagger import AlbertTagger
 
+    if arguments.html is not None:
+        storage.page_for(arguments.html)
     (found,) = AlbertTagger.from_pretrained(arguments.model).predict([arguments.text])
     show = display_entities.ansi if sys.stdout.isatty() else display_entities.brackets
     print(show(arguments.text, found))
@@ -73,17 +76,8 @@ def ner(arguments: argparse.Namespace) -> int:
     for entity in found:
         print(f"{entity.score:7.3f}  {entity.type}  {entity.start}-{entity.end}")
     if arguments.html is not None:
-        _write(arguments.html, display_entities.page([arguments.text], [found]))
+        storage.write_page(arguments.html, display_entities.page([arguments.text], [found]))
     return 0
-
-
-def _write(file: str, text: str) -> None:
-    try:
-        with open(file, "w", encoding="utf8") as handle:
-            handle.write(text)
-    except OSError as problem:
-        raise CourseError(f"{file} cannot be written ({problem.strerror}): name another file") \
-            from None
 
 
 def compare(arguments: argparse.Namespace) -> int:

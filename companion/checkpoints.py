@@ -13,8 +13,8 @@ import transformers
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
+from companion import storage
 from companion.errors import CourseError
-from companion.pretraining import state
 from companion.pretraining.build import quiet
 from companion.tokenization import only_special
 
@@ -74,7 +74,7 @@ def verify(name: str) -> None:
     Raises:
         CourseError: a file is missing or damaged.
     """
-    state.verify(folder(name))
+    storage.verify(folder(name))
 
 
 def load(
@@ -186,9 +186,10 @@ def _tokenizer(where: str | Path, model_type: str) -> PreTrainedTokenizerBase:
 
 def _elsewhere(name: str | Path) -> str | Path:
     path = Path(name)
+    storage.recover(path)
     if path.is_dir():
-        if (path / state.MANIFEST).is_file():
-            state.verify(path)
+        if (path / storage.MANIFEST).is_file():
+            storage.verify(path)
         return path
     if path.is_absolute() or str(name).startswith((".", "~")) or str(name).count("/") > 1:
         raise CourseError(f"there is no folder {name}: check the path")

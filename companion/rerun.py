@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from companion import storage
 from companion.errors import CourseError
-from companion.pretraining import build, state
+from companion.pretraining import build
 from companion.pretraining.loop import rows_of
 from companion.pretraining.recipe import Recipe
 
@@ -43,7 +44,7 @@ def write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
         tokenizer.save_pretrained(partial)
         np.savez_compressed(partial / "rows.npz", train=train, validation=validation)
 
-    state.write_folder(folder, fill)
+    storage.write_folder(folder, fill)
 
 
 def beginning(recipe: Recipe, steps: int, start: Path) -> Recipe:
@@ -74,7 +75,8 @@ def prepare(recipe: Recipe, start: Path, out: Path) -> None:
     Raises:
         CourseError: fewer rows were kept than the recipe reads, or files are damaged.
     """
-    state.verify(start)
+    build.run_folder(recipe, out)
+    storage.verify(start)
     kept, needed = np.load(start / "rows.npz"), recipe.steps * recipe.training.rows
     if needed > len(kept["train"]):
         raise CourseError(f"{len(kept['train'])} rows were kept and the recipe reads {needed}: "
@@ -91,6 +93,5 @@ def prepare(recipe: Recipe, start: Path, out: Path) -> None:
         np.save(partial / "counts.npy", np.bincount(rows.ravel(), minlength=len(tokenizer)))
         tokenizer.save_pretrained(partial)
 
-    out.mkdir(parents=True, exist_ok=True)
-    state.write_folder(out / "packed", fill)
-    state.write_text(out / "recipe.json", build.described(recipe))
+    storage.write_folder(out / "packed", fill)
+    storage.write_text(out / "recipe.json", build.described(recipe))

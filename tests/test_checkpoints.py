@@ -17,9 +17,8 @@ from transformers import (
     CanineTokenizer,
 )
 
-from companion import checkpoints
+from companion import checkpoints, storage
 from companion.errors import CourseError
-from companion.pretraining import state
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def test_course_checkpoint_is_fp16_on_disk_and_fp32_in_memory():
 
 
 def test_a_plain_copy_of_the_folder_gives_the_same_logits(copy):
-    (copy / state.MANIFEST).unlink()  # a folder from elsewhere has none
+    (copy / storage.MANIFEST).unlink()  # a folder from elsewhere has none
     model, tokenizer = checkpoints.load("bert-mini-en")
     other, again = checkpoints.load(copy)
     ids = tokenizer("The film was [MASK].", return_tensors="pt")
@@ -91,7 +90,7 @@ GARBAGE = {
 @pytest.mark.parametrize("file, content", [(file, content) for file, contents in GARBAGE.items()
                                            for content in contents])
 def test_damage_without_a_manifest_is_said_in_one_line(copy, file, content):
-    (copy / state.MANIFEST).unlink()
+    (copy / storage.MANIFEST).unlink()
     damaged = copy / file
     damaged.write_bytes(damaged.read_bytes()[:5000] if content == "cut" else content)
     with pytest.raises(CourseError) as problem:
@@ -101,7 +100,7 @@ def test_damage_without_a_manifest_is_said_in_one_line(copy, file, content):
 
 
 def test_weights_of_another_size_are_refused(copy):
-    (copy / state.MANIFEST).unlink()
+    (copy / storage.MANIFEST).unlink()
     config = json.loads((copy / "config.json").read_text())
     config["hidden_size"] *= 2
     (copy / "config.json").write_text(json.dumps(config))
@@ -189,7 +188,7 @@ def test_a_head_that_was_never_trained_is_refused(family, tmp_path):
 
 def test_a_copy_of_the_tagger_is_no_masked_model(tmp_path):
     copy = shutil.copytree(checkpoints.folder("albert-ner-zh"), tmp_path / "copy")
-    (copy / state.MANIFEST).unlink()
+    (copy / storage.MANIFEST).unlink()
     with pytest.raises(CourseError, match='no masked-LM head .* load it with kind="tagger"'):
         checkpoints.load(copy)
 
@@ -256,7 +255,7 @@ def test_missing_file_is_refused(copy):
 
 
 def test_unreadable_manifest_is_refused(copy):
-    (copy / state.MANIFEST).write_text("{")
+    (copy / storage.MANIFEST).write_text("{")
     with pytest.raises(CourseError, match="no readable sha256.json"):
         checkpoints.load(copy)
 
@@ -264,10 +263,10 @@ def test_unreadable_manifest_is_refused(copy):
 def test_every_course_checkpoint_is_whole_and_has_its_papers():
     assert "bert-mini-en" in checkpoints.COURSE
     for name in checkpoints.COURSE:
-        state.verify(checkpoints.folder(name))
+        storage.verify(checkpoints.folder(name))
         names = {p.name for p in checkpoints.folder(name).iterdir()}
-        listed = set(json.loads((checkpoints.folder(name) / state.MANIFEST).read_text()))
-        assert names == listed | {state.MANIFEST}
+        listed = set(json.loads((checkpoints.folder(name) / storage.MANIFEST).read_text()))
+        assert names == listed | {storage.MANIFEST}
         text = set() if checkpoints.kind_of(name) == "tagger" else {"text.json"}
         assert {"README.md", "LICENSE", "log.jsonl"} | text <= names
     # Its layers are the work of others, under their licence.

@@ -45,7 +45,7 @@ def test_page_is_escaped(folder, tmp_path, capsys):
 @pytest.mark.parametrize("arguments, cure", [
     (["--model", "./nothing"], "check the path"),
     (["--model", "{folder}", "--html", "{folder}"], "name another file"),
-    (["--model", "{folder}", "--html", ""], "name another file"),
+    (["--model", "{folder}", "--html", ""], "name a file"),
     (["--model", ""], "give albert-ner-zh, a folder"),
     (["--model", "bert-mini-en"], "no tagger: use albert-ner-zh"),
 ])

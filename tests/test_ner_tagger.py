@@ -20,14 +20,13 @@ from transformers import (
 )
 from transformers.activations import NewGELUActivation
 
-from companion import checkpoints
+from companion import checkpoints, storage
 from companion.entity import Entity, Example
 from companion.errors import CourseError
 from companion.ner import decoding, rows, schemes, storing
 from companion.ner.batching import IGNORE
 from companion.ner.network import Gelu, Network, chains
 from companion.ner.tagger import AlbertTagger
-from companion.pretraining import state
 
 TEXTS = [e.text for e in tiny_ner.examples(12, seed=3)]
 KINDS = [dict(task=t, head=h) for t in ("linear", "bilstm") for h in ("softmax", "crf")]
@@ -336,7 +335,7 @@ def test_a_kill_while_saving_leaves_the_old_folder(taggers, tmp_path, monkeypatc
     monkeypatch.setattr(storing, "save_file", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         tagger.save(tmp_path / "saved")
-    state.verify(tmp_path / "saved")
+    storage.verify(tmp_path / "saved")
     assert AlbertTagger.from_pretrained(tmp_path / "saved").predict(TEXTS) == tagger.predict(TEXTS)
 
 

@@ -28,6 +28,7 @@ from transformers import (
     BertTokenizer,
 )
 
+from companion import storage
 from companion.errors import CourseError
 from companion.objectives.masked import MaskedLM
 from companion.pretraining import Recipe, build, loop, pretrain, state
@@ -91,7 +92,7 @@ def first(tmp_path_factory):
 
 
 def states(out: Path) -> list[Path]:
-    return sorted(p for p in out.glob("step-*") if p.suffix != ".partial")
+    return sorted(p for p in out.glob("step-*") if not p.suffix)
 
 
 def truncate(out: Path) -> None:
@@ -107,11 +108,11 @@ def alter(out: Path) -> None:
 
 
 def spoil_manifest(out: Path) -> None:
-    (states(out)[-1] / state.MANIFEST).write_bytes(b"\xff{}")
+    (states(out)[-1] / storage.MANIFEST).write_bytes(b"\xff{}")
 
 
 def empty_manifest(out: Path) -> None:
-    (states(out)[-1] / state.MANIFEST).write_text("{}")
+    (states(out)[-1] / storage.MANIFEST).write_text("{}")
 
 
 def take_away(out: Path) -> None:
@@ -258,7 +259,7 @@ def test_another_number_of_processes_is_said(second):
 def test_when_no_state_is_whole(second):
     code, message = second[1]["damage_all"]
     assert code == 0 and "\n" not in message
-    assert message == "no state in damage_all is whole: delete its folders step-* to begin again"
+    assert message == "no state in damage_all is whole: move its folders step-* elsewhere to begin again"
 
 
 def test_damaged_rows_are_refused(second):
@@ -287,7 +288,7 @@ def test_another_recipe_in_the_same_folder_is_refused(second):
 
 def test_the_finished_model_can_be_used(first):
     out = first / "whole" / "model"
-    state.verify(out)
+    storage.verify(out)
     tokenizer, model = (k.from_pretrained(out) for k in (AutoTokenizer, AutoModelForMaskedLM))
     rows = np.load(first / "whole" / "packed" / "validation.npy")
     result = loop.evaluate(model, MaskedLM(tokenizer, seed=13), rows)
@@ -350,28 +351,9 @@ def test_rows_that_cannot_be_shared_are_refused(monkeypatch):
 # --- files --------------------------------------------------------------------------------
 
 
-def test_a_folder_is_whole_or_not_there(tmp_path):
-    def fails(partial):
-        (partial / "a").write_text("half")
-        raise RuntimeError
-
-    target = tmp_path / "x"
-    with pytest.raises(RuntimeError):
-        state.write_folder(target, fails)
-    assert not target.exists()
-    for text in ("one", "two"):  # the second replaces the first and the rest of the failure
-        state.write_folder(target, lambda partial: (partial / text).write_text(text))
-        assert {p.name for p in target.iterdir()} == {text, state.MANIFEST}
-        state.verify(target)
-    assert [p.name for p in tmp_path.iterdir()] == ["x"]
-    with pytest.raises(RuntimeError):
-        state.write_folder(target, fails)
-    state.verify(target)
-
-
 def test_only_the_newest_states_are_kept(tmp_path):
     for step in (20, 30, 100, 10_000_000, 9_999_999):
-        state.write_folder(tmp_path / f"step-{step:07d}", lambda p: (p / "s").write_text("x"))
+        storage.write_folder(tmp_path / f"step-{step:07d}", lambda p: (p / "s").write_text("x"))
     (tmp_path / "step-0000040.partial").mkdir()
     assert state.newest(tmp_path) == (tmp_path / "step-10000000", [])
     state.prune(tmp_path)

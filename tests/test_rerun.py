@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tiny
 
-from companion import rerun
+from companion import rerun, storage
 from companion.display import read_log
 from companion.errors import CourseError
-from companion.pretraining import Recipe, build, pretrain, state
+from companion.pretraining import Recipe, build, pretrain
 
 STEPS = 40
 
@@ -39,8 +39,8 @@ def run(tmp_path_factory) -> Path:
         tokenizer.save_pretrained(folder)
 
     out.mkdir()
-    state.write_folder(out / "packed", fill)
-    state.write_text(out / "recipe.json", build.described(recipe()))
+    storage.write_folder(out / "packed", fill)
+    storage.write_text(out / "recipe.json", build.described(recipe()))
     pretrain(recipe(), out, progress=False)
     return out
 

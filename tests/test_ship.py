@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
+from companion import storage
 from companion.errors import CourseError
-from companion.pretraining import build, state
+from companion.pretraining import build
 from companion.pretraining.tasks import TASKS
 from companion.tokenization import train_bpe
 from tools import ship
@@ -34,7 +35,7 @@ def finished(tmp_path, monkeypatch):
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
 
-        state.write_folder(run / "model", fill)
+        storage.write_folder(run / "model", fill)
         recipe.model.start = start
         (run / "recipe.json").write_text(build.described(recipe))
         (run / "log.jsonl").write_text(f'{{"step": 0, "of": "{objective}"}}\n')
@@ -49,7 +50,7 @@ def finished(tmp_path, monkeypatch):
 def test_the_shipped_model_is_the_trained_one_in_half_precision(finished, objective, kind):
     run, model, tokenizer = finished(objective)
     folder = ship.ship(run, "tiny-en")
-    state.verify(folder)
+    storage.verify(folder)
     assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.float16}
     shipped, read = kind.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
     for name, parameter in model.named_parameters():
@@ -71,10 +72,10 @@ def test_what_was_written_by_hand_stays_and_the_runs_before_are_remembered(finis
     (folder / "README.md").write_text("a card")
     with pytest.raises(CourseError, match="README.md"):
         ship.rehash("tiny-en")
-        state.write_text(folder / "README.md", "changed")
-        state.verify(folder)
+        storage.write_text(folder / "README.md", "changed")
+        storage.verify(folder)
     ship.rehash("tiny-en")
-    state.verify(folder)
+    storage.verify(folder)
     ship.ship(run, "tiny-en")
     assert (folder / "README.md").read_text() == "changed"
     for part, objective in (("", "masked"), ("-second", "spans"), ("-first", "causal")):

@@ -9,7 +9,6 @@ every run the exit code (-9 when it was killed) and the message of its error, if
 
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -21,10 +20,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import tiny
 import torch
 
-from companion import corpora
+from companion import corpora, storage
 from companion.errors import CourseError
 from companion.objectives import masked
-from companion.pretraining import Recipe, loop, pretrain, state
+from companion.pretraining import Recipe, loop, pretrain
 
 SAVE_EVERY, STEPS, KILLED_AT = 10, 50, 33
 
@@ -88,8 +87,8 @@ def half_a_state(data, path) -> None:
     Path(path).write_bytes(os.urandom(5000))
 
 
-def half_a_removal(folder, *_) -> None:
-    next(Path(folder).iterdir()).unlink()
+def half_a_removal(folder) -> None:
+    (folder / "state.pt").unlink()
 
 
 def is_state(path, step: int) -> bool:
@@ -100,13 +99,13 @@ KILLS = {
     "step": lambda: before(loop._Run, "one_step", lambda run: run.step == KILLED_AT),
     "first steps": lambda: before(loop._Run, "one_step", lambda run: run.step == 7),
     "writing": lambda: before(torch, "save", lambda data, path: data["step"] == 30, half_a_state),
-    "hashing": lambda: before(state, "sha256", lambda path: is_state(path.parent, 30)),
-    "renaming": lambda: before(state.os, "replace", lambda old, new: is_state(new, 30)),
-    "pruning": lambda: before(
-        shutil, "rmtree", lambda path, *_: is_state(path, 10) and path.is_dir(), half_a_removal),
-    "model": lambda: before(state.os, "replace", lambda old, new: new.name == "model"),
-    "packing": lambda: before(state.os, "replace", lambda old, new: new.name == "packed"),
-    "packed": lambda: before(state, "write_text", lambda path, *_: path.name == "recipe.json"),
+    "hashing": lambda: before(storage, "sha256", lambda path: path.name == "state.pt"
+                              and is_state(path.parents[1].name.removeprefix("."), 30)),
+    "renaming": lambda: before(os, "replace", lambda old, new: is_state(new, 30)),
+    "pruning": lambda: before(storage, "remove", lambda path: is_state(path, 10), half_a_removal),
+    "model": lambda: before(os, "replace", lambda old, new: new.name == "model"),
+    "packing": lambda: before(os, "replace", lambda old, new: new.name == "packed"),
+    "packed": lambda: before(storage, "write_text", lambda path, *_: path.name == "recipe.json"),
 }
 
 

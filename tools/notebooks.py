@@ -64,8 +64,15 @@ def run(names: list[str], folder: Path = pages.FOLDER) -> None:
     """Build each page in turn; a page that fails leaves its old notebook as it was."""
     for name in names:
         start = time.monotonic()
-        pages.write_notebook(build(name, folder), pages.notebook_path(name, folder))
+        built, path = build(name, folder), pages.notebook_path(name, folder)
+        _say(pages.keep_edited(path, built))
+        pages.write_notebook(built, path)
         print(f"{name}: executed in {time.monotonic() - start:.0f} s", flush=True)
+
+
+def _say(copy: Path | None) -> None:
+    if copy is not None:
+        print(f"what was there had been edited: it is kept as {copy.parent.name}/{copy.name}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "twin":
             for name in chosen:
                 notebook = pages.read_notebook(pages.notebook_path(name, folder))
+                _say(pages.keep_edited(pages.twin_path(name, folder), notebook))
                 pages.write_twin(notebook, pages.twin_path(name, folder))
         elif options.command == "sync":
             run([name for name in chosen if not is_current(name, folder)], folder)

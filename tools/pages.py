@@ -6,11 +6,14 @@ The twin is the source of the cells; the notebook adds the outputs.
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbformat import NotebookNode
+
+from companion import storage
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -75,7 +78,7 @@ def _output(output: NotebookNode) -> NotebookNode:
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write in one fixed form: one space of indent, no escapes, a final newline."""
     text = nbformat.writes(normalised(notebook), version=nbformat.NO_CONVERT)
-    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    storage.write_text(path, text.rstrip("\n") + "\n")
 
 
 def write_twin(notebook: NotebookNode, path: Path) -> None:
@@ -83,7 +86,36 @@ def write_twin(notebook: NotebookNode, path: Path) -> None:
     copy = normalised(notebook)
     copy.metadata = {"jupytext": {"notebook_metadata_filter": "-all",
                                   "cell_metadata_filter": "tags,-all"}}
-    path.write_text(jupytext.writes(copy, fmt="py:percent"), encoding="utf-8")
+    storage.write_text(path, jupytext.writes(copy, fmt="py:percent"))
+
+
+def keep_edited(path: Path, wanted: NotebookNode) -> Path | None:
+    """Copy a page into ``my/`` before it is replaced, if its cells would then be nowhere:
+    neither those of ``wanted``, which replaces it, nor those that git has. Gives the copy."""
+    if not path.is_file():
+        return None
+    cells = cells_of(_read(path.suffix, path.read_text(encoding="utf-8")))
+    if cells in (cells_of(wanted), _committed(path)):
+        return None
+    mine, number = path.resolve().parents[1] / "my", 1
+    while (copy := mine / f"{path.stem}-{number}{path.suffix}").exists():
+        number += 1
+    storage.write_file(copy, lambda new: new.write_bytes(path.read_bytes()))
+    return copy
+
+
+def _committed(path: Path) -> list | None:
+    try:
+        found = subprocess.run(["git", "show", f"HEAD:./{path.name}"], cwd=path.parent,
+                               capture_output=True, check=True)
+        return cells_of(_read(path.suffix, found.stdout.decode()))
+    except (OSError, subprocess.CalledProcessError, ValueError):  # no git, or not there
+        return None
+
+
+def _read(suffix: str, text: str) -> NotebookNode:
+    return nbformat.reads(text, as_version=4) if suffix == ".ipynb" \
+        else jupytext.reads(text, fmt="py:percent")
 
 
 def cells_of(notebook: NotebookNode) -> list[tuple[str, str, tuple[str, ...]]]:

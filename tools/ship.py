@@ -15,19 +15,20 @@ import torch
 import transformers
 from transformers import AutoTokenizer
 
+from companion import storage
 from companion.checkpoints import MODELS
-from companion.pretraining import state
+from companion.errors import CourseError
 from companion.pretraining.tasks import TASKS
 from companion.tokenization import SPECIAL, bert_tokenizer
 
-KEPT = ("README.md", "LICENSE", "NOTICE")  # written by hand
+KEPT = ("README.md", "LICENSE", "NOTICE")  # written by hand, so that they may differ
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "resid_pdrop", "embd_pdrop",
             "attn_pdrop", "classifier_dropout_prob")
 
 
 def ship(run: Path, name: str) -> Path:
     """Write ``companion/models/NAME`` from a run's folder; gives the folder back."""
-    state.verify(run / "model")
+    storage.verify(run / "model")
     recipe = json.loads((run / "recipe.json").read_text(encoding="utf8"))
     auto = getattr(transformers, TASKS[recipe["objective"]].model)
     model = auto.from_pretrained(run / "model", dtype=torch.float32)
@@ -40,7 +41,7 @@ def ship(run: Path, name: str) -> Path:
     for dropout in DROPOUTS:
         if hasattr(model.config, dropout):
             setattr(model.config, dropout, 0.1)
-    target = MODELS / name
+    target = storage.folder_for(MODELS / name, KEPT)
     by_hand = {n: (target / n).read_bytes() for n in KEPT if (target / n).is_file()}
 
     def fill(folder: Path) -> None:
@@ -52,8 +53,8 @@ def ship(run: Path, name: str) -> Path:
         for file, content in by_hand.items():
             (folder / file).write_bytes(content)
 
-    state.write_folder(target, fill)
-    return target
+    storage.write_folder(target, fill, KEPT)
+    return MODELS / name
 
 
 def _runs_before(recipe: dict) -> Iterator[Path]:
@@ -71,19 +72,28 @@ def _copy_records(run: Path, folder: Path, suffix: str) -> None:
 def rehash(name: str) -> None:
     """Renew the manifest after README.md or another file by hand was edited."""
     folder = MODELS / name
+    if not folder.is_dir():
+        raise CourseError(f"there is no checkpoint {name}: ship it first")
 
     def fill(partial: Path) -> None:
         for path in folder.iterdir():
-            if path.name != state.MANIFEST:
+            if path.name != storage.MANIFEST:
                 shutil.copy(path, partial / path.name)
 
-    state.write_folder(folder, fill)
+    storage.write_folder(folder, fill, KEPT)
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 2:
+        sys.exit("use: python -m tools.ship RUN NAME, or python -m tools.ship --rehash NAME")
+    try:
+        if arguments[0] == "--rehash":
+            rehash(arguments[1])
+        else:
+            print(ship(Path(arguments[0]), arguments[1]).name)
+    except CourseError as problem:
+        sys.exit(f"error: {problem}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--rehash":
-        rehash(sys.argv[2])
-    elif len(sys.argv) == 3:
-        print(ship(Path(sys.argv[1]), sys.argv[2]).name)
-    else:
-        sys.exit("use: python -m tools.ship RUN NAME, or python -m tools.ship --rehash NAME")
+    main(sys.argv[1:])

@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from companion import storage
 from tools import pages
 from tools.first_cell import notebook_text, twin_text
 from tools.readme import chapter_table, readme_text
@@ -89,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     for path, text in stale.items():
         if not options.check:
-            path.write_text(text, encoding="utf-8")
+            storage.write_text(path, text)
         print(("out of date: " if options.check else "written: ")
               + str(path.relative_to(options.root)))
     return 1 if stale and options.check else 0

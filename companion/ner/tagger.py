@@ -92,7 +92,7 @@ class AlbertTagger:
         ``BertForTokenClassification`` on a BERT). What transformers has no place for, a BiLSTM
         or a CRF, lies beside it in ``tagger.safetensors``.
         """
-        storing.write(self, Path(folder), half)
+        storing.write(self, folder, half)
 
     @property
     def parameters(self) -> int:

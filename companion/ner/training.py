@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
+from companion import storage
 from companion.errors import CourseError
 from companion.ner.batching import training_batches
 from companion.ner.network import Network
@@ -136,7 +137,8 @@ class Run:
             part.refuse_other_encoder(tagger.network)
         self.tagger, self.settings, self._start = tagger, settings, fingerprint(tagger)
         self.train, self.validation = train, validation
-        self.out = None if out is None else Path(out)
+        # A log comes after its first state: one without a state is somebody else's.
+        self.out = None if out is None else storage.run_folder(out, "step-*", "log.jsonl")
         keep_memory()
         self.accelerator = _accelerator(settings.precision)
         self._bf16 = self.accelerator.mixed_precision == "bf16"
@@ -224,9 +226,6 @@ class Run:
         if self._best_epoch() == len(self.log) - 1:
             self.best = {n: t.detach().clone().cpu()
                          for n, t in self.tagger.network.state_dict().items()}
-        if self.out is not None:
-            state.write_text(self.out / "log.jsonl",
-                             "".join(json.dumps(line) + "\n" for line in self.log))
 
     # --- the state on disk ----------------------------------------------------------------
 
@@ -240,14 +239,18 @@ class Run:
         data = {"plan": self._plan(), "step": self.step, "log": self.log, "best": self.best,
                 "summed": self.summed, "network": self.tagger.network.state_dict(),
                 "adamw": self.adamw.optimizer.state_dict()}
-        state.write_folder(self.out / f"step-{self.step:07d}",
-                           lambda folder: torch.save(data, folder / "state.pt"))
+        state.write(self.out / f"step-{self.step:07d}",
+                    lambda folder: torch.save(data, folder / "state.pt"))
         state.prune(self.out)
+        self._write_log()
+
+    def _write_log(self) -> None:
+        storage.write_text(self.out / "log.jsonl",
+                           "".join(json.dumps(line) + "\n" for line in self.log))
 
     def _resume(self) -> None:
         if self.out is None:
             return
-        self.out.mkdir(parents=True, exist_ok=True)
         saved, _ = state.newest(self.out)
         if saved is None:
             return
@@ -259,6 +262,7 @@ class Run:
         self.adamw.load_state_dict(data["adamw"])
         self.step, self.log, self.best = data["step"], data["log"], data["best"]
         self.summed = data["summed"]
+        self._write_log()  # a kill may have come between the state and it
 
 
 def train(tagger, sentences: Sequence, validation: Sequence, settings: Settings = Settings(),

@@ -14,9 +14,10 @@ import transformers
 from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from companion import storage
 from companion.errors import CourseError
 from companion.objectives.lengths import positions
-from companion.pretraining import parts, state
+from companion.pretraining import parts
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.start import head_start
 from companion.pretraining.tasks import TASKS
@@ -29,6 +30,7 @@ from companion.tokenization import (
 )
 
 VALIDATION_ROWS = 512
+SIGN = "recipe.json"  # in the folder of every run
 
 
 @dataclass
@@ -82,11 +84,19 @@ def described(recipe: Recipe) -> str:
     return json.dumps(asdict(recipe), indent=1, sort_keys=True) + "\n"
 
 
-def refuse_other(recipe: Recipe, out: Path) -> None:
-    """Raise when the folder holds a run of another recipe."""
-    file = out / "recipe.json"
-    if file.exists() and file.read_text(encoding="utf8") != described(recipe):
+def run_folder(recipe: Recipe, out: str | Path) -> Path:
+    """The folder of a run of this recipe; it may be there, and hold the run already.
+
+    Raises:
+        CourseError: it holds a run of another recipe, or what a run would replace.
+    """
+    out = storage.run_folder(out, SIGN, "log.jsonl", "step-*", "newest", "model")
+    file = out / SIGN
+    if not file.exists():
+        storage.folder_for(out / "packed")
+    elif not file.is_file() or file.read_text("utf8", "replace") != described(recipe):
         raise CourseError(f"{out} holds a run of another recipe: name another --out folder")
+    return out
 
 
 def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print,
@@ -95,15 +105,13 @@ def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print,
 
     ``rows``: files of ``parts.write_parts``, which take the place of the text.
     """
-    packed = out / "packed"
-    refuse_other(recipe, out)
+    packed = run_folder(recipe, out) / "packed"
     # Rows without recipe.json were left by a kill between the two: of which recipe is unknown.
-    if not (packed.is_dir() and (out / "recipe.json").exists()):
-        out.mkdir(parents=True, exist_ok=True)
+    if not (packed.is_dir() and (out / SIGN).exists()):
         fill = partial(parts.read_parts, rows) if rows else partial(_pack, recipe, folder, say)
-        state.write_folder(packed, fill)
-        state.write_text(out / "recipe.json", described(recipe))
-    state.verify(packed, "delete it and run again, to pack the text again")
+        storage.write_folder(packed, fill)
+        storage.write_text(out / SIGN, described(recipe))
+    storage.verify(packed, "delete it and run again, to pack the text again")
     kept = packed / "kept.npy"
     return Material(
         train=np.load(packed / "train.npy"),
@@ -124,7 +132,7 @@ def _pack(recipe: Recipe, folder: Path | None, say, into: Path) -> None:
     for source in found.report:
         say(source.line())
     report = json.dumps([asdict(source) for source in found.report], indent=1) + "\n"
-    state.write_text(into / "text.json", report)
+    (into / "text.json").write_text(report, encoding="utf8")
     task, pack = TASKS[recipe.objective], TASKS[recipe.objective].pack
     if not recipe.model.start:
         tokenizer = _fresh_tokenizer(recipe, texts)

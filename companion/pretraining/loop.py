@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
+from companion import storage
 from companion.errors import CourseError
 from companion.pretraining import build, state
 from companion.pretraining.optimisers import optimisers
@@ -122,7 +123,7 @@ class Log:
         starts = [data for _, data in kept if data.get("event") in ("start", "resume")]
         self.setting = starts[-1] if starts else {}
         if not quiet:
-            state.write_text(path, "".join(line + "\n" for line, _ in kept))
+            storage.write_text(path, "".join(line + "\n" for line, _ in kept))
 
     @staticmethod
     def _parsed(line: str) -> dict | None:
@@ -134,8 +135,7 @@ class Log:
 
     def write(self, step: int, **values) -> None:
         if not self.quiet:
-            with open(self.path, "a", encoding="utf8") as handle:
-                handle.write(json.dumps({"step": step, **values}) + "\n")
+            storage.append_line(self.path, json.dumps({"step": step, **values}))
 
 
 def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
@@ -156,10 +156,9 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
         CourseError: the folder holds a run of another recipe, or no whole state of this
             one; the recipe cannot be run, or its loss is no longer finite.
     """
-    out = Path(out)
-    build.refuse_other(recipe, out)
+    out = build.run_folder(recipe, out)
     if (out / "model").is_dir():
-        state.verify(out / "model", "delete it and run again, to go on from the last state")
+        storage.verify(out / "model", "delete it and run again, to go on from the last state")
         return out / "model"
     keep_memory()
     accelerator = start_accelerate(recipe)
@@ -304,8 +303,8 @@ class _Run:
         if self.main:
             data = {"step": self.step, "model": self.model.state_dict(),
                     "optimisers": [o.optimizer.state_dict() for o in self.optimisers]}
-            state.write_folder(self.out / f"step-{self.step:07d}",
-                               lambda folder: torch.save(data, folder / "state.pt"))
+            state.write(self.out / f"step-{self.step:07d}",
+                        lambda folder: torch.save(data, folder / "state.pt"))
             state.prune(self.out)
             self.keep_newest()
         self.accelerator.wait_for_everyone()
@@ -315,10 +314,11 @@ class _Run:
         elsewhere, and what another recipe can start from before this one is done."""
         def fill(partial: Path) -> None:
             self.fill(partial, torch.float16)
-            state.write_text(partial / "progress.json", json.dumps(
-                {"step": self.step, "of": self.recipe.steps, "train_loss": self.last_loss}) + "\n")
+            (partial / "progress.json").write_text(json.dumps(
+                {"step": self.step, "of": self.recipe.steps, "train_loss": self.last_loss}) + "\n",
+                encoding="utf8")
 
-        state.write_folder(self.out / "newest", fill)
+        state.write(self.out / "newest", fill)
 
     def fill(self, folder: Path, kind: torch.dtype) -> None:
         """Write model and tokenizer in Hugging Face form, with weights of one kind."""
@@ -333,6 +333,6 @@ class _Run:
     def finish(self) -> Path:
         folder = self.out / "model"
         if self.main:
-            state.write_folder(folder, lambda partial: self.fill(partial, torch.float32))
+            storage.write_folder(folder, lambda partial: self.fill(partial, torch.float32))
         self.accelerator.wait_for_everyone()
         return folder

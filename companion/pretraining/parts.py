@@ -5,14 +5,16 @@
 and transformers, but neither the texts nor ``datasets``.
 """
 
+import os
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from companion import storage
 from companion.errors import CourseError
-from companion.pretraining import state
 
 LARGEST = 25 * 2**20  # bytes of rows in one file before compression, so it is smaller still
 ROWS, PLACE = "train.npy", "part"
@@ -30,20 +32,29 @@ def write_parts(packed: Path, folder: Path, name: str, largest: int = LARGEST) -
     Raises:
         CourseError: the folder is damaged, or one of the files is already there.
     """
-    state.verify(packed, "delete it and run again, to pack the text again")
+    storage.verify(packed, "delete it and run again, to pack the text again")
     rows = np.load(packed / ROWS)
     each = max(1, largest // rows[0].nbytes)
     parts = [rows[at : at + each] for at in range(0, len(rows), each)]
     files = [folder / f"{name}-{number}.npz" for number in range(len(parts))]
     if there := [file.name for file in files if file.exists()]:
         raise CourseError(f"{folder} has a file {there[0]} already: name another --out folder")
-    folder.mkdir(parents=True, exist_ok=True)
     others = {file.name: np.frombuffer(file.read_bytes(), np.uint8)
-              for file in sorted(packed.iterdir()) if file.name not in (ROWS, state.MANIFEST)}
-    for number, (file, part) in enumerate(zip(files, parts)):
-        extra = others if number == 0 else {}
-        np.savez_compressed(file, **{ROWS: part, PLACE: np.array([number, len(parts)])}, **extra)
+              for file in sorted(packed.iterdir()) if file.name not in (ROWS, storage.MANIFEST)}
+    try:
+        for number, (file, part) in enumerate(zip(files, parts)):
+            place, extra = np.array([number, len(parts)]), others if number == 0 else {}
+            storage.write_file(file, partial(_write_part, {ROWS: part, PLACE: place, **extra}))
+    except BaseException:
+        for file in filter(os.path.isfile, files):  # none of them was there before
+            file.unlink()
+        raise
     return files
+
+
+def _write_part(arrays: dict[str, np.ndarray], file: Path) -> None:
+    with open(file, "wb") as handle:  # by its name, numpy would call it .npz
+        np.savez_compressed(handle, **arrays)
 
 
 def read_parts(files: Sequence[str | Path], into: Path) -> None:

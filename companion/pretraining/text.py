@@ -74,6 +74,9 @@ def read_texts(path: Path, documents: bool) -> list[str]:
     try:
         with opener(path, "rt", encoding="utf8") as handle:
             lines = [line.strip() for line in handle]
+    except OSError as problem:
+        raise CourseError(f"{path.name} cannot be read ({problem.strerror or problem}): check it, "
+                          "or edit the recipe") from None
     except (lzma.LZMAError, EOFError, UnicodeDecodeError) as problem:
         raise CourseError(f"{path.name} is damaged or not UTF-8 ({problem}): fetch it again, or "
                           "save it as UTF-8") from None
