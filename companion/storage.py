@@ -152,7 +152,7 @@ def run_folder(path: str | Path, sign: str, *names: str) -> Path:
 # --- writing ----------------------------------------------------------------------------------
 
 
-def write_folder(path: str | Path, fill: Callable[[Path], None],
+def write_folder(path: str | Path, fill: Callable[[Path], object],
                  carried: Collection[str] = ()) -> None:
     """Make a folder in one move: ``fill`` writes into an empty one, a manifest comes last.
 
@@ -184,7 +184,7 @@ def _seal(folder: Path) -> None:
         _settle(path)
 
 
-def write_file(path: str | Path, fill: Callable[[Path], None]) -> None:
+def write_file(path: str | Path, fill: Callable[[Path], object]) -> None:
     """Make or replace a file in one move: ``fill`` writes another one, of the given name.
 
     Raises:

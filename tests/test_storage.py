@@ -80,7 +80,7 @@ def run_model(made, place):
 def ship_run(made, place):
     before, ship.MODELS = ship.MODELS, Path(place).parent
     try:
-        (ship.ship(made / "run", Path(place).name))
+        ship.ship(made / "run", Path(place).name)
     finally:
         ship.MODELS = before
 
@@ -294,12 +294,16 @@ def die_at(step: int) -> None:
     """Let this process die before its call of the system with this number."""
     count = iter(range(1, 1000))
     for name in ("replace", "mkdir", "rmdir", "unlink", "fsync", "open"):
-        def watched(*arguments, original=getattr(os, name), **settings):
-            if next(count) == step:
-                os._exit(9)
-            return original(*arguments, **settings)
+        setattr(os, name, _counted(getattr(os, name), count, step))
 
-        setattr(os, name, watched)
+
+def _counted(original, count, step: int):
+    def watched(*arguments, **settings):
+        if next(count) == step:
+            os._exit(9)
+        return original(*arguments, **settings)
+
+    return watched
 
 
 # --- what a writer may replace ------------------------------------------------------------------

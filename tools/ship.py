@@ -84,6 +84,7 @@ def rehash(name: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    """The command line: RUN NAME, or --rehash NAME."""
     if len(arguments) != 2:
         sys.exit("use: python -m tools.ship RUN NAME, or python -m tools.ship --rehash NAME")
     try:

@@ -24,7 +24,7 @@ def newest(folder: Path) -> tuple[Path | None, list[str]]:
     return None, warnings
 
 
-def write(folder: Path, fill: Callable[[Path], None]) -> None:
+def write(folder: Path, fill: Callable[[Path], object]) -> None:
     """Write a folder of a run, whose state was damaged or was edited: that one is kept."""
     storage.set_aside(folder)
     storage.write_folder(folder, fill)
