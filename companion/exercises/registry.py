@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
 
 from companion.errors import CourseError
-from companion.exercises import (
-    albert,
-    article,
-    causal,
-    contrastive,
-    entities,
-    families,
-    fewshot,
-    masked_lm,
-    ner,
-    pairs,
-    prompts,
-    spans,
-    tags,
-    transformer,
-    zero_shot,
-)
 from companion.exercises.exercise import Exercise
 
-# The name of a chapter's notebook -> the module with its exercises, in the order of the course.
-CHAPTERS = {
-    "inside_transformer": transformer,
-    "masked_lm": masked_lm,
-    "sentence_pairs": pairs,
-    "causal_lm": causal,
-    "sequence_to_sequence": spans,
-    "contrastive_learning": contrastive,
-    "three_families": families,
-    "prompts": prompts,
-    "zero_shot_sentiment": zero_shot,
-    "article_repaired": article,
-    "few_shot": fewshot,
-    "zero_shot_ner": entities,
-    "albert": albert,
-    "chinese_ner_data": tags,
-    "albert_ner": ner,
+# The chapters in the order of the course -> the old name of the file, until it is converted.
+_OLD = {
+    "inside_transformer": "transformer",
+    "masked_lm": "",
+    "sentence_pairs": "pairs",
+    "causal_lm": "causal",
+    "sequence_to_sequence": "spans",
+    "contrastive_learning": "contrastive",
+    "three_families": "families",
+    "prompts": "prompts",
+    "zero_shot_sentiment": "zero_shot",
+    "article_repaired": "article",
+    "few_shot": "fewshot",
+    "zero_shot_ner": "entities",
+    "albert": "albert",
+    "chinese_ner_data": "tags",
+    "albert_ner": "ner",
 }
+
+
+def _file(chapter: str) -> str:
+    new = f"companion.exercises.{chapter}"
+    return new if find_spec(new) else f"companion.exercises.{_OLD[chapter]}"
+
+
+CHAPTERS = {chapter: import_module(_file(chapter)) for chapter in _OLD}
 
 
 def of_chapter(chapter: str) -> list[Exercise]:
