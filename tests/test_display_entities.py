@@ -4,6 +4,7 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +50,7 @@ class Reader(HTMLParser):
 
 
 def shown(text):
+    text = text.replace("\r\n", "\n")
     return "".join("�" if ord(c) < 32 and c not in "\n\t" or 127 <= ord(c) < 160 else c
                    for c in text)
 
@@ -77,6 +79,29 @@ def test_nothing_is_obeyed():
     assert "<b>" not in page and "<script>" not in page and "<u>" not in page
     assert unescape(re.sub("<[^>]*>", "", page)) == NASTY[:3] + "<u>" + NASTY[3:]
     assert "\x1b" not in display.ansi("\x1b[2J\x9b2J\r", [])
+
+
+def test_crlf_is_a_line_break_wherever_an_entity_ends():
+    text = "王明\r\n去上海\r\n"
+    for end in (2, 3, 4):
+        for show in (display.html, display.ansi):
+            shown = show(text, [Entity(0, end, "PER")])
+            assert shown.count("\n") == 2 and "\r" not in shown and "�" not in shown
+
+
+@pytest.mark.parametrize("match, call", [
+    ("text is of type int", lambda: display.html(3, [])),
+    ("no valid Unicode", lambda: display.ansi("\ud83d", [])),
+    ("entities is a dict", lambda: display.brackets("王", {})),
+    ("entities.0. is of type tuple: give a Entity", lambda: display.html("王", [(0, 1, "PER")])),
+    ("1 texts and the entities of 0: give as many", lambda: display.page(["王"], [])),
+])
+def test_what_cannot_be_shown_is_refused_in_one_line(match, call):
+    with pytest.raises(CourseError, match=match) as problem:
+        call()
+    assert "\n" not in str(problem.value)
+    found = [Entity(0, 1, "PER")]
+    assert display.html("王", iter(found)) == display.html("王", np.array(found, object))
 
 
 def test_page():

@@ -7,11 +7,13 @@ handed in.
 import itertools
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from companion.entity import Entity, in_order, with_text
+from companion.entity import Entity, Example, in_order, with_text
 from companion.errors import CourseError
 from companion.ner import schemes
 
@@ -173,14 +175,61 @@ def test_equality_ignores_text_and_score():
     ("'B-' is no tag", lambda: schemes.from_tags(["B-"], "BIO")),
     ("'PER' is no tag", lambda: schemes.may_follow("PER", None)),
     ("does not fit a length of 3: give", lambda: schemes.to_tags([Entity(2, 4, "X")], 3)),
-    ("does not fit a length of 3: give", lambda: schemes.to_tags([Entity(1, 1, "X")], 3)),
-    ("does not fit a length of 3: give", lambda: schemes.to_tags([Entity(-1, 1, "X")], 3)),
+    ("1..1 is empty.*end is the place after", lambda: Entity(1, 1, "X")),
+    ("begins before the text", lambda: Entity(-1, 1, "X")),
+    ("is exclusive, give end [+] 1 = 2", lambda: Entity(0, 1, "PER", "王明")),
+    ("of 1 characters, its text '王明' of 2: end is excl", lambda: Entity(3, 4, "PER", "王明")),
+    ("of 3 characters, its text '王明' of 2: count", lambda: Entity(0, 3, "PER", "王明")),
+    ("start of an entity is 0.5: give a whole", lambda: Entity(0.5, 2, "PER")),
+    ("end of an entity is of type NoneType: give", lambda: Entity(0, None, "PER")),
+    ("type of an entity is empty", lambda: Entity(0, 1, " ")),
+    ("type of an entity is of type int", lambda: Entity(0, 1, 3)),
+    ("0..2 is '王明', but the text has '，王'",
+     lambda: Example("，王明", (Entity(0, 2, "X", "王明"),))),
+    ("is of type tuple: give Entity", lambda: Example("王明", [(0, 2, "PER")])),
+    ("entities is a dict: give a list", lambda: Example("王明", {"PER": (0, 2)})),
+    ("entities is a table", lambda: Example("王明", pd.DataFrame({"start": [0]}))),
+    ("does not fit a length of 2", lambda: Example("王明", (Entity(1, 3, "PER"),))),
+    ("overlap", lambda: Example("王明", (Entity(0, 2, "X"), Entity(1, 2, "Y")))),
+    ("no valid Unicode", lambda: Example("王\ud83d", ())),
+    ("'M-PER' is no tag.*scheme=\"BIOES\"", lambda: schemes.from_tags(["M-PER"])),
+    ("tags is of type NoneType|tags is a NoneType", lambda: schemes.from_tags(None)),
+    ("tags is a dict", lambda: schemes.from_tags({"B-PER": 1})),
+    ("tags.0. is NaN", lambda: schemes.from_tags([float("nan")])),
+    ("length is -1: give 0", lambda: schemes.to_tags([], -1)),
+    ("length is 1000000000: give 0", lambda: schemes.to_tags([], 10**9)),
     ("overlap: a character", lambda: schemes.to_tags([Entity(0, 2, "X"), Entity(1, 3, "Y")], 3)),
 ])
 def test_wrong_input_is_refused(match, call):
     with pytest.raises(CourseError, match=match) as problem:
         call()
     assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("tags, right", [
+    (["B-PER ", "I-PER\r", " O", "B- LOC"], [(0, 2, "PER"), (3, 4, "LOC")]),
+    (pd.Series(["B-PER", "I-PER"]), [(0, 2, "PER")]),
+    (np.array(["O", "B-PER"]), [(1, 2, "PER")]),
+    ((tag for tag in ["B-PER"]), [(0, 1, "PER")]),
+], ids=["blanks", "Series", "array", "generator"])
+def test_tags_in_any_container_with_blanks_around_them(tags, right):
+    assert schemes.from_tags(tags) == [Entity(*one) for one in right]
+    assert Entity(np.int64(0), 1, "PER\r") == Entity(0, 1, "PER")
+    in_any_order = [Entity(2, 3, "LOC"), Entity(0, 1, "PER")]
+    assert Example("王明来", pd.Series(in_any_order)) == Example("王明来", tuple(in_any_order[::-1]))
+
+
+@given(st.lists(st.integers(0, 4), max_size=6))
+def test_other_letters_of_bioes_are_read(sizes):
+    """BMES and BILOU of the same entities: single units, pairs, and longer ones."""
+    found, at = [], 0
+    for size in sizes:
+        found += [Entity(at, at + size, "LOC")] if size else []
+        at += size + (size % 2)
+    plain = schemes.to_tags(found, at, "BIOES")
+    for other in ({"I": "M"}, {"E": "L", "S": "U"}, {"I": "M", "S": "W"}):
+        tags = [other.get(tag[0], tag[0]) + tag[1:] for tag in plain]
+        assert schemes.from_tags(tags, "BIOES", repair=False) == found
 
 
 # --- mutants ------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def test_majority_type_and_sure_entries():
     ("dictionary is empty", lambda: Gazetteer({})),
     ("dictionary is empty", lambda: Gazetteer({"": "PER"})),
     ("dictionary is empty", lambda: Gazetteer.from_examples([Example("中", ())])),
-    ("texts is one text", lambda: Gazetteer({"中": "LOC"}).predict("中")),
+    ("this is one text", lambda: Gazetteer({"中": "LOC"}).predict("中")),
     ("1 sentences against 2", lambda: scoring.score([[]], [[], []])),
     ("0 sentences against 0", lambda: scoring.errors([], [])),
     ("of type 'X': name all", lambda: scoring.score([[Entity(0, 1, "X")]], [[]], TYPES)),

@@ -21,8 +21,8 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.entity import Entity, in_order
 from companion.errors import CourseError
-from companion.guards import checked_text, listed
-from companion.ner.schemes import from_tags, to_tags
+from companion.guards import door
+from companion.ner.schemes import of_tags, to_tags
 
 # SentencePiece and byte-level BPE write the start of a word as a character of its own. Where it
 # is a token by itself, its offsets are those of the next character, which it does not carry.
@@ -55,6 +55,7 @@ class Encoded:
         return len(self.offsets)
 
 
+@door
 def encode(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], longest: int, overlap: int = 32
 ) -> list[Encoded]:
@@ -68,9 +69,6 @@ def encode(
         CourseError: a slow tokenizer, no list of texts, what is no text or no valid Unicode,
             no room for the overlap.
     """
-    texts = listed(texts, least=0)
-    for number, text in enumerate(texts):
-        checked_text(text, f"text {number}")
     if not tokenizer.is_fast:
         raise CourseError(f"{type(tokenizer).__name__} has no offsets: use a fast tokenizer")
     before, after = frame(tokenizer)
@@ -214,7 +212,7 @@ def from_unit_tags(
     """
     if len(tags) != len(encoded) or (scores is not None and len(scores) != len(tags)):
         raise CourseError(f"the text has {len(encoded)} units: give one tag (and one score) each")
-    found = from_tags(tags, scheme, repair)
+    found = of_tags(tags, scheme, repair)
     if scores is not None:
         found = [replace(e, score=float(np.mean(scores[e.start : e.end]))) for e in found]
     return to_characters(found, encoded)

@@ -29,7 +29,7 @@ def entities(scores: np.ndarray, rows: Rows, labels: Sequence[str], scheme: str,
         if (tags == outside).all():
             found.append([])
             continue
-        spans = schemes.from_tags([labels[i] for i in tags.tolist()], scheme)
+        spans = schemes.of_tags([labels[i] for i in tags.tolist()], scheme)
         spans = [replace(e, score=_probability(alone[first:end], after[first:end], e))
                  for e in spans]
         found.append(alignment.to_characters(spans, text))

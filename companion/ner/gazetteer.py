@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from companion.entity import Entity, Example
 from companion.errors import CourseError
+from companion.guards import door
 
 
 class Gazetteer:
@@ -17,10 +18,11 @@ class Gazetteer:
         CourseError: no entry, or an empty one.
     """
 
+    @door
     def __init__(self, types: Mapping[str, str]):
-        if not types or not all(types):
-            raise CourseError("the dictionary is empty, or an entry is: give entity texts with "
-                              "their types")
+        if not types or not all(isinstance(entry, str) and entry for entry in types):
+            raise CourseError("the dictionary is empty, or an entry is no text: give entity texts "
+                              "with their types")
         self.types = dict(types)
         sizes = defaultdict(set)  # by the first two characters, so that few places are tried
         for entry in types:
@@ -28,6 +30,7 @@ class Gazetteer:
         self._sizes = {first: sorted(known, reverse=True) for first, known in sizes.items()}
 
     @classmethod
+    @door
     def from_examples(cls, examples: Sequence[Example], sure: float = 0.0) -> "Gazetteer":
         """The entities of examples, each with its most frequent type (first seen, if equal).
 
@@ -36,6 +39,8 @@ class Gazetteer:
                 others are left out. With 0 all entries stay, as in a plain word list. An
                 entry inside a longer entity (王 in 王磊) counts as an occurrence that is none.
         """
+        if not 0 <= sure <= 1:
+            raise CourseError(f"sure is {sure}: give a share from 0 to 1")
         seen: dict[str, Counter] = defaultdict(Counter)
         for x in examples:
             for e in x.entities:
@@ -59,14 +64,14 @@ class Gazetteer:
         single = text[i] in self.types and text[i] not in longer
         return [*longer, text[i]] if single else longer
 
+    @door
     def occurrences(self, texts: Sequence[str]) -> Counter:
         """How often each entry stands in the texts, also inside other entries."""
         return Counter(entry for t in texts for i in self._places(t) for entry in self._at(t, i))
 
+    @door
     def predict(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The entities of each text, in order. Found entities never overlap."""
-        if isinstance(texts, str):
-            raise CourseError("texts is one text: give a list of texts")
         return [self._find(text) for text in texts]
 
     def _find(self, text: str) -> list[Entity]:

@@ -3,16 +3,19 @@
 ``IO`` marks the units inside an entity; two neighbours of one type become one, so its round
 trip is exact only where they do not touch. ``BIO`` (IOB2; Ramshaw and Marcus, 1995; Tjong
 Kim Sang and Veenstra, 1999) begins each entity with ``B-``. ``BIOES`` also marks the last
-unit (``E-``) and an entity of one unit (``S-``).
+unit (``E-``) and an entity of one unit (``S-``). BMES and BILOU are BIOES with other letters,
+which are read too.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from companion.entity import Entity, in_order
 from companion.errors import CourseError
+from companion.guards import door
 
 OUTSIDE = "O"
 SCHEMES = {"IO": "I", "BIO": "BI", "BIOES": "BIES"}
@@ -20,6 +23,9 @@ SCHEMES = {"IO": "I", "BIO": "BI", "BIOES": "BIES"}
 # IO the end is not marked: the next tag decides.
 _BEGINS = {"B", "S"}
 _ENDS = {"E", "S"}
+# The letters of BMES, BILOU and BMEWO, and what BIOES calls them.
+_OTHER = {"M": "I", "L": "E", "U": "S", "W": "S"}
+LONGEST = 10**7  # units of a text; more is a slip
 _NOTHING = (OUTSIDE, None)  # the place and the type of an outside unit
 
 
@@ -35,21 +41,26 @@ class Transitions(NamedTuple):
     end: np.ndarray
 
 
-def labels(types: Iterable[str], scheme: str = "BIO") -> list[str]:
+@door
+def labels(types: str | Iterable[str], scheme: str = "BIO") -> list[str]:
     """All tags of a scheme: ``O`` first, then those of each type, types in the given order."""
-    kinds = [types] if isinstance(types, str) else list(dict.fromkeys(types))
+    kinds = [types] if isinstance(types, str) else types
+    kinds = list(dict.fromkeys(kind.strip() for kind in kinds))
     if not kinds or not all(kinds):
         raise CourseError("there is no entity type, or one without a name: give at least one")
     return [OUTSIDE] + [f"{place}-{kind}" for kind in kinds for place in _places(scheme)]
 
 
+@door
 def to_tags(entities: Iterable[Entity], length: int, scheme: str = "BIO") -> list[str]:
     """One tag for each of ``length`` units; the entities' offsets count these units.
 
     Raises:
-        CourseError: an entity that is empty, outside, or overlaps another; unknown scheme.
+        CourseError: an entity that is outside or overlaps another; unknown scheme.
     """
     _places(scheme)
+    if not 0 <= length <= LONGEST:
+        raise CourseError(f"length is {length}: give 0 to {LONGEST:,} units")
     tags = [OUTSIDE] * length
     for e in in_order(entities, length):
         tags[e.start : e.end] = [f"I-{e.type}"] * (e.end - e.start)
@@ -60,6 +71,7 @@ def to_tags(entities: Iterable[Entity], length: int, scheme: str = "BIO") -> lis
     return tags
 
 
+@door
 def from_tags(tags: Sequence[str], scheme: str = "BIO", repair: bool = True) -> list[Entity]:
     """The entities of a tag sequence, in order.
 
@@ -70,6 +82,7 @@ def from_tags(tags: Sequence[str], scheme: str = "BIO", repair: bool = True) -> 
     tagged unit is lost: ``O I-PER`` is one person, ``B-PER I-LOC`` a person and a place.
 
     Args:
+        tags: blanks around them are of no account.
         repair: without it only what is legal counts: an entity must begin with ``B-`` or
             ``S-``, and in BIOES end with ``E-`` or ``S-``; other tagged units are dropped.
             This is what seqeval's ``mode="strict"`` counts.
@@ -77,6 +90,11 @@ def from_tags(tags: Sequence[str], scheme: str = "BIO", repair: bool = True) -> 
     Raises:
         CourseError: a tag that the scheme does not have.
     """
+    return of_tags(tags, scheme, repair)
+
+
+def of_tags(tags: Sequence[str], scheme: str = "BIO", repair: bool = True) -> list[Entity]:
+    """`from_tags` for tags that are a list already: of a model, text after text."""
     places = _places(scheme)
     parts = [_split(tag, places) for tag in tags]
     before, after = [_NOTHING, *parts[:-1]], [*parts[1:], _NOTHING]
@@ -99,6 +117,7 @@ def _complete(first: str, last: str, scheme: str) -> bool:
     return scheme == "IO" or (first in _BEGINS and (scheme == "BIO" or last in _ENDS))
 
 
+@door
 def legal(names: Sequence[str], scheme: str = "BIO") -> Transitions:
     """Which tags may stand first, after one another, and last.
 
@@ -129,15 +148,45 @@ def may_follow(before: str | None, after: str | None, scheme: str = "BIO") -> bo
 
 def _places(scheme: str) -> str:
     if scheme not in SCHEMES:
-        raise CourseError(f"there is no tag scheme {scheme!r}: use {', '.join(SCHEMES)}")
+        raise CourseError(f"there is no tag scheme {scheme!r}: use {', '.join(SCHEMES)} (which "
+                          "reads BMES and BILOU too)")
     return SCHEMES[scheme]
 
 
+@lru_cache(4096)
 def _split(tag: str, places: str) -> tuple[str, str | None]:
+    tag = tag.strip()  # of a file with CRLF, or cut at single blanks
     if tag == OUTSIDE:
         return _NOTHING
-    place, dash, kind = tag.partition("-")
+    place, dash, kind = map(str.strip, tag.partition("-"))
+    if "E" in places:
+        place = _OTHER.get(place, place)
     if not (dash and kind and len(place) == 1 and place in places):
+        cure = "" if "E" in places or place not in {*"ES", *_OTHER} else ', or scheme="BIOES"'
         raise CourseError(f"{tag!r} is no tag of this scheme: use O or one of "
-                          f"{', '.join(p + '-TYPE' for p in places)}")
+                          f"{', '.join(p + '-TYPE' for p in places)}{cure}")
     return place, kind
+
+
+# Labels of taggers for what is no word: padding, special tokens, later pieces of a word.
+_NO_WORD = {"X", "PAD", "[PAD]", "<PAD>", "[CLS]", "[SEP]", "<S>", "</S>", "<START>", "<STOP>"}
+
+
+def standard(names: Sequence[str]) -> tuple[list[str], str]:
+    """The labels of a model that others have trained as tags of BIOES, BIO or IO.
+
+    Returns:
+        ``(tags, scheme)``: tags of BMES and BILOU in the letters of BIOES; what stands for no
+        word is ``O``, so ``O`` may come several times, the model's own first.
+
+    Raises:
+        CourseError: labels of no scheme, or without ``O``.
+    """
+    tags = [name.strip() for name in names]
+    if OUTSIDE not in tags:
+        raise CourseError(f"the labels {', '.join(tags[:4])} ... have no O")
+    tags = [OUTSIDE if tag.upper() in _NO_WORD else tag for tag in tags]
+    parts = [_split(tag, SCHEMES["BIOES"]) for tag in tags]
+    places = {place for place, kind in parts if kind}
+    scheme = "IO" if places == {"I"} else "BIO" if places <= {"B", "I"} else "BIOES"
+    return [f"{place}-{kind}" if kind else OUTSIDE for place, kind in parts], scheme

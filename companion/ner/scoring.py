@@ -12,6 +12,7 @@ import numpy as np
 
 from companion.entity import Entity, Example
 from companion.errors import CourseError
+from companion.guards import door
 from companion.ner.schemes import to_tags
 
 MICRO = "micro"
@@ -47,6 +48,7 @@ class Score:
 Sentences = Sequence[Sequence[Entity]]
 
 
+@door
 def count(true: Sentences, predicted: Sentences, types: Sequence[str]) -> np.ndarray:
     """Right, predicted and true entities of each sentence and type.
 
@@ -70,6 +72,7 @@ def count(true: Sentences, predicted: Sentences, types: Sequence[str]) -> np.nda
     return table
 
 
+@door
 def score(
     true: Sentences, predicted: Sentences, types: Sequence[str] | None = None
 ) -> dict[str, Score]:
@@ -81,6 +84,7 @@ def score(
     return {name: Score(*row) for name, row in zip(types, counts)} | {MICRO: Score(*total)}
 
 
+@door
 def bootstrap(
     true: Sentences, predicted: Sentences, samples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
@@ -92,9 +96,9 @@ def bootstrap(
     Returns:
         ``(low, high)``: the share ``level`` of the samples lies between.
     """
-    if not 0 < level < 1 or samples < 1:
+    if not 0 < level < 1 or not 1 <= samples <= 10**6:
         raise CourseError(f"level is {level} and samples is {samples}: give a share between 0 "
-                          "and 1 and at least one sample")
+                          "and 1, and 1 to a million samples")
     types = sorted({e.type for part in (true, predicted) for row in part for e in row})
     each = count(true, predicted, types).sum(1)
     draw = np.random.default_rng(seed)
@@ -105,6 +109,7 @@ def bootstrap(
     return float(low), float(high)
 
 
+@door
 def token_accuracy(
     true: Sentences, predicted: Sentences, lengths: Sequence[int], scheme: str = "BIO"
 ) -> float:
@@ -124,11 +129,13 @@ def token_accuracy(
     return same / total
 
 
+@door
 def strings(examples: Sequence[Example]) -> set[tuple[str, str]]:
     """The entities of examples as ``(text, type)``, for `seen_and_unseen`."""
     return {(x.text[e.start : e.end], e.type) for x in examples for e in x.entities}
 
 
+@door
 def seen_and_unseen(
     examples: Sequence[Example], predicted: Sentences, known: Collection[tuple[str, str]]
 ) -> dict[str, Score]:
@@ -148,6 +155,7 @@ def seen_and_unseen(
     return {name: score(*part)[MICRO] for name, part in parts.items()}
 
 
+@door
 def errors(true: Sentences, predicted: Sentences) -> dict[str, int]:
     """What became of the entities: counts of each of ``ERRORS``.
 

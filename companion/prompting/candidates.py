@@ -1,14 +1,20 @@
 """Candidate spans: which pieces of a text could be a name, before any model is asked."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from companion.entity import Entity
 from companion.errors import CourseError
+from companion.guards import door
 
-# A hyphen or an apostrophe may stand inside a word (O'Brien), but 's is not part of a name.
-_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+|['’](?!s(?![^\W_]))[^\W_]+)*")
+# A word is letters and digits, each with the marks that combine with it, as \u0301 here. A
+# hyphen, an apostrophe or a joiner (as in Persian) may stand inside a word (O'Brien), but 's is
+# not part of a name.
+_MARK, _LETTER = "\u0301", r"(?:[^\W_]\u0301*)"
+_WORD = re.compile(rf"{_LETTER}+(?:[-\u2010\u2011\u00ad\u200c\u200d]{_LETTER}+"
+                   rf"|['’](?!s(?![^\W_])){_LETTER}+)*")
 FILTERS = ("all", "capitals", "characters")
 CHINESE = re.compile(r"[\u4e00-\u9fff]+")  # the common ideographs
 
@@ -26,15 +32,16 @@ class Scored(NamedTuple):
         return Entity(self.start, self.end, self.type)
 
 
+@door
 def words(text: str) -> list[tuple[int, int]]:
     """Start and end of each word of a text, in characters.
 
     Raises:
         CourseError: no text, or a text without a word.
     """
-    if not isinstance(text, str):
-        raise CourseError(f"the text is of type {type(text).__name__}: give one text at a time")
-    found = [match.span() for match in _WORD.finditer(text)]
+    shape = text if text.isascii() else "".join(
+        _MARK if unicodedata.category(c)[0] == "M" else c for c in text)
+    found = [match.span() for match in _WORD.finditer(shape)]
     if not found:
         raise CourseError("the text has no word: give a sentence")
     return found
@@ -51,6 +58,7 @@ def runs(text: str) -> list[list[tuple[int, int]]]:
     return found
 
 
+@door
 def candidates(text: str, longest: int = 4, only: str = "all") -> list[tuple[int, int]]:
     """Spans of at most ``longest`` words with only blanks between them, in order.
 
