@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
 BUILD := _build/html/index.html
 
-.PHONY: help book lint test notebooks checkpoints bench site requirements clean
+.PHONY: help book lint test work notebooks checkpoints bench site requirements clean
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
@@ -25,6 +25,11 @@ lint: $(STAMP)  ## ruff and mypy, as pyproject.toml says
 test: lint  ## lint, unit tests, then every notebook against its stored outputs (ARGS="-k name")
 	$(PY) -m pytest tests notebooks --nbval --nbval-current-env \
 	    --nbval-sanitize-with tools/nbval_sanitize.cfg $(ARGS)
+
+work:  ## copy a chapter to my/, for your own work: make work NAME=masked_lm
+	@test -f "notebooks/$(NAME).ipynb" || { echo "Name a chapter: make work NAME=masked_lm" >&2; exit 1; }
+	@test ! -e "my/$(NAME).ipynb" || { echo "my/$(NAME).ipynb is there already and stays as it is" >&2; exit 1; }
+	@mkdir -p my && cp "notebooks/$(NAME).ipynb" my/ && echo "Work in my/$(NAME).ipynb"
 
 notebooks: $(STAMP)  ## run all notebooks again in place, or one: make notebooks NAME=masked_lm
 	$(PY) -m tools.notebooks run $(NAME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,19 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import notebook_rules as rules
-from tools import pages
+from tools import pages, working_copy
 from tools.links import broken_links
 from tools.notebooks import is_current
 
 PAGES = pages.names()
 ALL_RULES = rules.SOURCE_RULES + rules.OUTPUT_RULES
+
+
+@cache
+def shipped(page: str) -> tuple[NotebookNode, bool]:
+    for path in (pages.notebook_path(page), pages.twin_path(page)):
+        assert path.exists(), f"{path.name} is missing; run `make notebooks NAME={page}`"
+    return working_copy.shipped(page)
 
 
 def test_the_course_has_notebooks() -> None:
@@ -25,9 +33,10 @@ def test_the_course_has_notebooks() -> None:
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("rule", ALL_RULES, ids=lambda rule: rule.__name__)
 def test_notebook_keeps_the_rule(page: str, rule: rules.Rule) -> None:
-    path = pages.notebook_path(page)
-    assert path.exists(), f"run `make notebooks NAME={page}`"
-    assert list(rule(pages.read_notebook(path))) == []
+    notebook, outputs_known = shipped(page)
+    if rule in rules.OUTPUT_RULES + (rules.few_ignored,) and not outputs_known:
+        pytest.skip("your working copy, and no git: what the chapter prints is not known")
+    assert list(rule(notebook)) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -39,7 +48,10 @@ def test_links_of_the_notebook_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_twin_agrees_with_the_notebook(page: str) -> None:
-    assert is_current(page), f"run `make notebooks NAME={page}`"
+    notebook, outputs_known = shipped(page)
+    twin = pages.read_twin(pages.twin_path(page))
+    assert not outputs_known or pages.cells_of(notebook) == pages.cells_of(twin), (
+        f"run `make notebooks NAME={page}`")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -3,7 +3,7 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import pages
+from tools import pages, working_copy
 from tools.number_rules import figures, unbacked
 
 # Figures of others or of a definition, reviewed by hand: (page, "section: figure") -> source.
@@ -19,7 +19,7 @@ def test_the_reviewed_list_stays_short():
 
 @pytest.mark.parametrize("page", pages.names())
 def test_every_figure_has_its_cell(page):
-    found = set(unbacked(pages.read_notebook(pages.notebook_path(page))))
+    found = set(unbacked(working_copy.shipped(page)[0]))
     known = {figure for name, figure in REVIEWED if name == page}
     assert found == known, "assert the figure in a cell of its section, or print it there"
 

@@ -6,16 +6,18 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tools import environment, notebooks, pages
+from tools import environment, notebooks, pages, working_copy
 from tools.first_cell import install_cell, notebook_text, twin_text
 from tools.readme import chapter_table, readme_text
 from tools.requirements import closure
@@ -121,15 +123,63 @@ def test_nbval_compares_all_but_durations(folder: Path) -> None:
         cell.execution_count = number
         if stored:
             cell.outputs = [{"output_type": "stream", "name": "stdout", "text": stored}]
-    path = folder / "page.ipynb"
-    pages.write_notebook(notebook, path)
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider",
-               "-c", str(pages.ROOT / "pyproject.toml"), "--rootdir", str(folder),
+    pages.write_notebook(notebook, folder / "page.ipynb")
+    passed = compared(folder / "page.ipynb")
+    assert [n in passed for n in range(len(cells))] == [fine for *_, fine in COMPARED]
+
+
+def compared(path: Path) -> set[int]:
+    """The numbers of the cells that nbval accepts, run as `make test` runs it."""
+    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-p", "conftest",
+               "-c", str(pages.ROOT / "pyproject.toml"), "--rootdir", str(path.parent),
                "--nbval", "--nbval-current-env", "--nbval-sanitize-with",
                str(pages.ROOT / "tools" / "nbval_sanitize.cfg"), str(path)]
-    report = subprocess.run(command, capture_output=True, text=True).stdout
-    passed = re.findall(r"^PASSED .*::Cell (\d+)$", report, re.MULTILINE)
-    assert [str(n) in passed for n in range(len(cells))] == [fine for *_, fine in COMPARED]
+    report = subprocess.run(command, cwd=pages.ROOT, capture_output=True, text=True).stdout
+    return set(map(int, re.findall(r"^PASSED .*::Cell (\d+)$", report, re.MULTILINE)))
+
+
+SOLVED = """# %%
+def answer():
+    raise NotImplementedError
+
+# %%
+try:
+    print(answer())
+except NotImplementedError:
+    print("not attempted yet")
+
+# %%
+print(2)
+"""
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_a_solved_exercise_breaks_nothing(folder: Path, git: bool) -> None:
+    """Without git what is printed is not known; the cells of the chapter are run all the same."""
+    (folder / "page.py").write_text(SOLVED)
+    notebooks.run(["page"], folder)
+    if git:
+        for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b commit -qm x"):
+            subprocess.run(["git", *command.split()], cwd=folder, check=True)
+    path = folder / "page.ipynb"
+    assert not working_copy.is_working_copy("page", folder)
+    notebook = pages.read_notebook(path)
+    notebook.metadata["language_info"]["version"] = "3.11.7"  # as Jupyter writes it
+    notebook.cells[1].outputs[0].text = "3\n"
+    nbformat.write(notebook, path)
+    assert working_copy.is_working_copy("page", folder)  # run again, nothing solved yet
+    notebook.cells[0].source = "def answer():\n    return 3"
+    nbformat.write(notebook, path)
+    assert compared(path) == {0, 1, 2}
+    found, outputs_known = working_copy.shipped("page", folder)
+    assert "NotImplementedError" in found.cells[0].source and outputs_known is git
+
+
+def test_a_change_of_the_chapter_is_tested_before_it_is_committed(folder: Path) -> None:
+    test_a_solved_exercise_breaks_nothing(folder, True)
+    (folder / "page.py").write_text("# %%\nprint(5)\n")
+    notebooks.run(["page"], folder)
+    assert working_copy.shipped("page", folder)[0].cells[0].source == "print(5)"
 
 
 def test_progress_bars_are_silent_and_figures_inline(folder: Path) -> None:
@@ -150,6 +200,24 @@ def test_a_variable_that_is_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert os.environ["TQDM_DISABLE"] == "1"
     assert "inline" in os.environ["MPLBACKEND"]
+
+
+def test_make_work_copies_once(tmp_path: Path) -> None:
+    shutil.copy(pages.ROOT / "Makefile", tmp_path)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / name).touch()
+    (tmp_path / "notebooks").mkdir()
+    chapter, mine = tmp_path / "notebooks" / "page.ipynb", tmp_path / "my" / "page.ipynb"
+    chapter.write_text("chapter")
+
+    def make(name: str) -> int:
+        return subprocess.run(["make", "-s", "work", f"NAME={name}"], cwd=tmp_path,
+                              capture_output=True).returncode
+
+    assert make("page") == 0 and mine.read_text() == "chapter"
+    mine.write_text("mine")
+    assert make("page") and make("none") and make("") and mine.read_text() == "mine"
+    assert list(mine.parent.iterdir()) == [mine]
 
 
 # --- what depends on site.toml ------------------------------------------------------------

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from myst_parser.mdit_to_docutils.base import default_slugify
 
-from tools.pages import read_notebook
+from tools.pages import read_notebook, read_twin
 
 _PARSER = MarkdownIt("commonmark").enable("table")
 _TARGET = re.compile(r"^\(([\w:.-]+)\)=\s*$", re.MULTILINE)
@@ -22,7 +22,8 @@ _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:|^//", re.IGNORECASE)
 def markdown_of(path: Path) -> str:
     """The Markdown of a page; of a notebook, that of its Markdown cells."""
     if path.suffix == ".ipynb":
-        cells = read_notebook(path).cells
+        twin = path.with_suffix(".py")
+        cells = (read_twin(twin) if twin.is_file() else read_notebook(path)).cells
         return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     return path.read_text(encoding="utf-8")
 

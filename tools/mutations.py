@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 COMPARISONS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
                ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -63,7 +64,7 @@ def changes(root: Path, file: str) -> list[Change]:
     return sorted(found, key=lambda one: (one.begin, one.end, one.text))
 
 
-def _sites(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+def _sites(node: ast.AST) -> Iterator[tuple[Any, str]]:
     """Nodes, and what may stand in their place."""
     yield from ((node, text) for text in _others(node))
     for test in _conditions(node):
@@ -82,7 +83,7 @@ def _conditions(node: ast.AST) -> list[ast.expr]:
     return node.ifs if isinstance(node, ast.comprehension) else []
 
 
-def _others(node: ast.AST) -> Iterator[str]:
+def _others(node: Any) -> Iterator[str]:
     match node:
         case ast.Constant(value=bool()):
             yield str(not node.value)
@@ -101,8 +102,8 @@ def _others(node: ast.AST) -> Iterator[str]:
             yield ast.unparse(ast.AugAssign(target, OPERATORS[type(op)](), value))
         case ast.Compare(left=left, ops=ops, comparators=right):
             for place, op in enumerate(ops):
-                other = [*ops[:place], COMPARISONS[type(op)](), *ops[place + 1 :]]
-                yield f"({ast.unparse(ast.Compare(left, other, right))})"
+                changed = [*ops[:place], COMPARISONS[type(op)](), *ops[place + 1 :]]
+                yield f"({ast.unparse(ast.Compare(left, changed, right))})"
         case ast.Name(id=word) | ast.Attribute(attr=word) if word in WORDS:
             whole = ast.unparse(node)
             yield whole[: len(whole) - len(word)] + WORDS[word]

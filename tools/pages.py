@@ -76,9 +76,14 @@ def _output(output: NotebookNode) -> NotebookNode:
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write in one fixed form: one space of indent, no escapes, a final newline."""
+    """Write in the one fixed form."""
+    storage.write_text(path, text_of(notebook))
+
+
+def text_of(notebook: NotebookNode) -> str:
+    """The file of a notebook: one space of indent, no escapes, a final newline."""
     text = nbformat.writes(normalised(notebook), version=nbformat.NO_CONVERT)
-    storage.write_text(path, text.rstrip("\n") + "\n")
+    return text.rstrip("\n") + "\n"
 
 
 def write_twin(notebook: NotebookNode, path: Path) -> None:
