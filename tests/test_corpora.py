@@ -1,5 +1,6 @@
 """The corpora: fixed splits, nothing in two of them, the same columns from every source."""
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from companion.corpora import (
+    entity_sentences,
     external,
     movie_reviews,
     newspaper,
@@ -50,6 +52,22 @@ def test_sizes_are_fixed(corpus):
     name, data = corpus
     assert tuple(data) == SPLITS
     assert tuple(len(data[split]) for split in SPLITS) == ROWS[name]
+
+
+CHECKSUMS = {
+    "entities": "5d72497a2e9b44f7 8974f0013aa092d7",
+    "movies": "1eba3aa4ba9bb469 c88cbcc3f8dbe939 1423a85f99cb3cff",
+    "newspaper": "ca366ffb56e225c1 674853dce50fe37b 0a23e9371d49d676",
+    "shopping": "4aaebf0122fe7710 9f04456761744b86 887511f2cbad6e7f",
+}
+
+
+@pytest.mark.parametrize("name", CHECKSUMS)
+def test_no_text_of_a_split_moves_or_changes(name):
+    data = (CORPORA | {"entities": entity_sentences})[name]()
+    found = [hashlib.sha256("\n".join(part["text"]).encode()).hexdigest()[:16]
+             for part in data.values()]
+    assert found == CHECKSUMS[name].split()
 
 
 def test_collections_add_up():
@@ -360,7 +378,7 @@ def message(call):
 
 @pytest.mark.parametrize("load", CORPORA.values())
 def test_unknown_source(load):
-    assert "no folder 'nowhere': use 'package', 'hub'" in message(lambda: load("nowhere"))
+    assert "no folder or file 'nowhere': use 'package'" in message(lambda: load("nowhere"))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -377,26 +395,119 @@ def test_folder_messages(tmp_path):
     (tmp_path / "train.jsonl").write_text("{")
     assert "keep one file" in message(lambda: shopping_reviews(tmp_path))
     (tmp_path / "train.csv").unlink()
-    assert "cannot read" in message(lambda: shopping_reviews(tmp_path))
+    (tmp_path / "train.jsonl").unlink()
+    (tmp_path / "train.parquet").write_bytes(b"PAR1")
+    assert "cannot be read as Parquet" in message(lambda: shopping_reviews(tmp_path))
+
+
+NO_TEXT = "row 2 of train in {} has no text: give it one, or remove it"
+NO_LABEL = "row 2 of train in {} has no label: give it one, or remove it"
+GAPS = [  # end of the file's name, its second row, the refusal
+    ("jsonl", '{"text": null, "label": 0}', NO_TEXT),
+    ("jsonl", '{"text": "", "label": 0}', NO_TEXT),
+    ("jsonl", '{"text": " \\t\\u3000", "label": 0}', NO_TEXT),
+    ("jsonl", '{"text": "<br />", "label": 0}', NO_TEXT),
+    ("jsonl", '{"text": ["bad"], "label": 0}', "row 2 of train in {} has a text that is no string"),
+    ("jsonl", '{"text": 3, "label": 0}', "row 2 of train in {} has a text that is no string"),
+    ("jsonl", '{"text": "a\\ud83d", "label": 0}', "a text in {} is no valid Unicode"),
+    ("jsonl", '{"text": "bad"}', NO_LABEL),  # and not the label of row 1, which becomes 1.0
+    ("jsonl", '{"text": "bad", "label": NaN}', NO_LABEL),
+    ("jsonl", '{"text": "bad", "label": 0.5}', "{} has the label '0.5': use 0 or negative, 1 or"),
+    ("jsonl", '{"text": "bad", "label": -1}', "{} has the label '-1': use 0"),
+    ("jsonl", '{"text": "bad", "label": "五星"}', "{} has the label '五星': use 0"),
+    ("jsonl", '["bad", 0]', "line 2 of {}/train.jsonl is no JSON object: write each row"),
+    ("jsonl", '{"text": "bad", "label": 0', "line 2 of {}/train.jsonl is no JSON object"),
+    ("csv", ",0", NO_TEXT), ("csv", "  ,0", NO_TEXT), ("csv", "bad", NO_LABEL),
+    ("csv", "bad,", NO_LABEL),
+    ("csv", "bad, very bad,0", "{}/train.csv is no table (Error tokenizing data. C error: "
+                               "Expected 2 fields in line 3, saw 3): put a text that holds a comma"),
+    ("csv", '"bad,0', "{}/train.csv is no table"),
+]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("line, text", [
-    ('{"text": null, "label": 0}', "row 2 of train in"),
-    ('{"text": null, "label": 0}', "has no text: give it one, or remove it"),
-    ('{"text": "bad"}', "row 2 of train in"),  # and not the label of row 1, which becomes 1.0
-    ('{"text": "bad"}', "has no label: give it one, or remove it"),
-])
-def test_reviews_with_gaps_are_refused(line, text, tmp_path):
-    (tmp_path / "train.jsonl").write_text('{"text": "good", "label": 1}\n' + line)
-    assert text in message(lambda: movie_reviews(tmp_path))
+@pytest.mark.parametrize(("end", "line", "text"), GAPS)
+def test_reviews_with_gaps_are_refused(end, line, text, tmp_path):
+    first = {"jsonl": '{"text": "good", "label": 1}', "csv": "text,label\ngood,1"}[end]
+    (tmp_path / f"train.{end}").write_text(f"{first}\n{line}\n", encoding="utf-8")
+    assert message(lambda: movie_reviews(tmp_path)).startswith(text.format(tmp_path))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("labels", [[1.0, 0.0], [True, False]])
-def test_labels_may_be_fractions_and_truth_values(labels, tmp_path):
+def test_a_comma_too_many_in_every_row_shifts_no_column(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\ngood, very good,1\nbad, very bad,0\n")
+    assert "is no table" in message(lambda: movie_reviews(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("labels", [
+    [1.0, 0.0], [True, False], ["1", "0"], ["好评", "差评"], ["正面", " 负面"], ["Positive", "neg"]])
+def test_labels_may_be_written_in_many_ways(labels, tmp_path):
     pd.DataFrame({"text": ["good", "bad"], "label": labels}).to_parquet(tmp_path / "train.parquet")
-    assert movie_reviews(tmp_path)["train"]["label"] == [1, 0]
+    assert movie_reviews(tmp_path)["train"]["label"][:] == [1, 0]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_ids_are_unique_whatever_the_texts(tmp_path):
+    """A fingerprint reads letters and digits alone."""
+    texts = ["👍", "👎", "Good!", "good?", "good?", "bad"]
+    write(tmp_path, text=texts, label=[1, 0, 1, 1, 1, 0])
+    rows = movie_reviews(tmp_path)["train"]
+    assert rows["text"][:] == texts and len(set(rows["id"])) == 6
+    assert rows["id"][5] == fingerprint("bad")[:16] and rows["id"][4] == rows["id"][2] + ":3"
+
+
+# --- one file -------------------------------------------------------------------------------
+
+
+def test_a_file_is_divided_by_its_column_split(tmp_path):
+    lines = ["text,label,split", "one,1,test", "two,0,train", '"three, 3",1,validation',
+             "four,好评,train"]
+    (tmp_path / "own.csv").write_text("\n".join(lines), encoding="utf-8")
+    data = shopping_reviews(tmp_path / "own.csv")
+    assert {split: part["text"][:] for split, part in data.items()} == {
+        "train": ["two", "four"], "validation": ["three, 3"], "test": ["one"]}
+    assert data["train"]["label"][:] == [0, 1]
+    assert movie_reviews(tmp_path / "own.csv")["train"]["collection"][:] == ["own"] * 2
+
+
+def test_a_file_without_the_column_is_for_training(tmp_path):
+    (tmp_path / "own.jsonl").write_text('{"tokens": ["好"], "pos": ["a"]}', encoding="utf-8")
+    with pytest.warns(UserWarning, match="has no validation and no test split; none is made"):
+        assert people_daily(tmp_path / "own.jsonl")["train"]["text"][:] == ["好"]
+
+
+@pytest.mark.parametrize(("name", "content", "text"), [
+    ("own.xlsx", "", "own.xlsx is no .csv, .jsonl, .parquet file: save it as one of them"),
+    ("own.csv", "text,label,split\na,1,dev", "has the split 'dev': use train, validation or test"),
+    ("own.csv", "text,label\n", "has no rows: add some"),
+    ("own.csv", "", "is no table (No columns to parse from file)"),
+    ("own.csv", "text,text,label\na,b,1", "has two columns 'text': keep one"),
+    ("own.csv", "text;label\na;1", "has no column 'text' (it has text;label): add or rename it"),
+    ("own.jsonl", "\n", "has no column 'text' (it has )"),
+])
+def test_other_files_are_refused(name, content, text, tmp_path):
+    (tmp_path / name).write_text(content)
+    assert text in message(lambda: shopping_reviews(tmp_path / name))
+
+
+# --- a newspaper of your own ------------------------------------------------------------------
+
+TITLE = "a tag that is none of O, B-, I-, M-, E-, S- with PER, LOC or ORG"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("pos", "words"), [
+    ("B-PER I-PER O B-LOC I-LOC", ["王明", "去", "上海"]),
+    ("B-PER E-PER O B-LOC E-LOC", ["王明", "去", "上海"]),
+    ("S-PER S-PER O B-LOC M-LOC", ["王", "明", "去", "上海"]),
+    ("B-PER I-PER O O O", ["王明", "去", "上", "海"]),
+])
+def test_tags_of_entities_become_words(pos, words, tmp_path):
+    write(tmp_path, tokens=["王 明 去 上 海"], pos=[pos])
+    rows = people_daily(tmp_path)["train"]
+    assert rows["tokens"][0] == words and set(rows["pos"][0]) <= {"nr", "ns", "x"}
+    assert rows["text"][0] == "王明去上海" and ("nr" in rows["pos"][0]) == ("PER" in pos)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -405,6 +516,12 @@ def test_labels_may_be_fractions_and_truth_values(labels, tmp_path):
     ('{"tokens": ["好"]}', "pos that are no list of strings"),
     ('{"tokens": [1, 2], "pos": ["m", "m"]}', "row 2 of train"),
     ('{"tokens": [1, 2], "pos": ["m", "m"]}', "tokens that are no list of strings"),
+    ('{"tokens": [], "pos": []}', "row 2 of train"),
+    ('{"tokens": [], "pos": []}', "no tokens, or an empty one: remove it"),
+    ('{"tokens": "  ", "pos": ""}', "no tokens, or an empty one: remove it"),
+    ('{"tokens": ["好", " "], "pos": ["a", "a"]}', "no tokens, or an empty one: remove it"),
+    ('{"tokens": ["好"], "pos": ["B-TITLE"]}', TITLE),
+    ('{"tokens": ["好", "李"], "pos": ["a", "B-PER"]}', TITLE),
     ('{"tokens": ["好"], "pos": ["a"], "block": "x"}', "a block that is no whole number"),
     ('{"tokens": ["好"], "pos": ["a"], "block": 1.5}', "a block that is no whole number"),
     ('{"tokens": ["好"], "pos": ["a"], "block": null}', "a block that is no whole number"),
@@ -420,6 +537,14 @@ def test_a_row_is_counted_within_its_split(tmp_path):
         (tmp_path / f"{split}.jsonl").write_text('{"text": "good", "label": 1}\n'
                                                  f'{{"text": "fine", "label": {label}}}')
     assert "row 2 of test in" in message(lambda: movie_reviews(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_ids_of_your_own_must_differ(tmp_path):
+    write(tmp_path, tokens=["好", "来"], pos=["a", "v"], id=["7", "7"])
+    assert "row 2 of train" in message(lambda: people_daily(tmp_path))
+    write(tmp_path, tokens=["好", "来"], pos=["a", "v"], id=["7", "8"])
+    assert people_daily(tmp_path)["train"]["id"][:] == ["7", "8"]
 
 
 def test_unknown_collection():

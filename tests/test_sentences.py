@@ -102,9 +102,15 @@ def test_a_long_text_of_marks_takes_no_time():
     assert len(split_sentences("A. " * 3000 + ". " * 3000 + "end.Then" * 300)) > 1
 
 
+def test_what_has_no_letter_is_joined_as_the_language_joins():
+    assert split_sentences("……好。！”", "zh") == ["……好。！”"]
+    assert split_sentences("！？\n好。", "zh") == ["！？好。"]
+    assert split_sentences("*** Good. ***", "en") == ["*** Good. ***"]
+
+
 def test_bad_input_is_refused():
     for text in (None, 3, ["a text"], b"bytes"):
-        with pytest.raises(CourseError, match="give one text at a time"):
+        with pytest.raises(CourseError, match="text is of type .*: give a str"):
             split_sentences(text)
     with pytest.raises(CourseError, match="no rule for the language 'fr': use one of en, zh"):
         split_sentences("Il est là.", language="fr")
@@ -113,11 +119,11 @@ def test_bad_input_is_refused():
 # --- broken copies: a property must fail ----------------------------------------------------
 
 
-def drops_pieces(pieces):
+def drops_pieces(pieces, between):
     return [piece for piece in pieces if any(c.isalnum() for c in piece)]
 
 
-def merges_nothing(pieces):
+def merges_nothing(pieces, between):
     return pieces
 
 

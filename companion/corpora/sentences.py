@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 
 from companion.errors import CourseError
+from companion.guards import door
 
 # A line break of HTML or an empty line ends a sentence whatever stands before it.
 _BREAK = re.compile(r"<\s*/?\s*br\s*/?\s*>|\n\s*\n", re.IGNORECASE)
@@ -24,11 +25,13 @@ _INITIALS = re.compile(r"[A-Z]|[A-Za-z](?:\.[A-Za-z])+")  # J. Smith, U.S., i.e.
 _LIST_NUMBER = re.compile(r"\W*\d+")
 
 
+@door
 def split_sentences(text: str, language: str = "en") -> list[str]:
     """The sentences of a text, in order, with single spaces inside.
 
-    The rule for English (the one for Chinese is simpler: see ``_chinese``). A sentence ends after ``.``, ``!``, ``?`` or ``…`` (one or several,
-    and the closing quotes and brackets behind them) when
+    The rule for English (the one for Chinese is simpler: see ``_chinese``). A sentence ends
+    after ``.``, ``!``, ``?`` or ``…`` (one or several, and the closing quotes and brackets after
+    them) when
 
     - white space follows, and then a capital letter or a digit, perhaps behind an opening
       quote or bracket; or no white space was typed between a small letter and the capital
@@ -50,25 +53,23 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     Raises:
         CourseError: ``text`` is no text, or there is no rule for the language.
     """
-    if not isinstance(text, str):
-        raise CourseError(f"the text is of type {type(text).__name__}: give one text at a time")
     if language not in RULES:
         raise CourseError(f"no rule for the language {language!r}: use one of {', '.join(RULES)}")
     pieces = (" ".join(piece.split()) for piece in RULES[language](text))
-    return _merged([piece for piece in pieces if piece])
+    return _merged([piece for piece in pieces if piece], "" if language == "zh" else " ")
 
 
-def _merged(pieces: list[str]) -> list[str]:
+def _merged(pieces: list[str], between: str) -> list[str]:
     """The pieces, where one without a letter or digit is joined to the next one."""
     found: list[str] = []
     waiting = ""
     for piece in pieces:
-        waiting = f"{waiting} {piece}".lstrip()
+        waiting = f"{waiting}{between}{piece}".lstrip()
         if _has_word(piece):
             found.append(waiting)
             waiting = ""
     if waiting and found:
-        found[-1] += f" {waiting}"
+        found[-1] += between + waiting
     elif waiting:
         found.append(waiting)
     return found

@@ -15,6 +15,7 @@ from datasets import ClassLabel, DatasetDict, Features, Value
 from companion.corpora.chinese import half_width, to_splits
 from companion.corpora.packages import packaged_file
 from companion.corpora.splits import characters, fingerprint, near_duplicates, split_of
+from companion.guards import door
 
 SHINGLE = 10  # characters, about as much text as five English words
 LABELS = ("negative", "positive")
@@ -95,13 +96,15 @@ def counts() -> dict[str, int]:
     return dict(_from_package()[1])
 
 
+@door
 def shopping_reviews(source: str | Path = "package") -> DatasetDict:
     """Chinese reviews with their sentiment.
 
     Args:
         source: ``"package"`` for the reviews that come with the course, ``"hub"`` for the
-            published data set ChnSentiCorp with its published splits, or a folder with
-            ``train``/``validation``/``test`` files (csv, jsonl or parquet).
+            published data set ChnSentiCorp with its published splits, a folder with
+            ``train``/``validation``/``test`` files (csv, jsonl or parquet), or one such file,
+            which its column ``split`` divides.
 
     Returns:
         Splits with the columns ``text``, ``label`` (0 negative, 1 positive) and ``id`` (16

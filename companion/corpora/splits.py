@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from companion.errors import CourseError
+from companion.guards import door
+
 _WORD = re.compile(r"\w+")
 _LETTERS = re.compile(r"[^\W_]+")
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # an odd multiplier spreads word ids over 64 bits
@@ -43,11 +46,13 @@ def characters(text: str) -> list[str]:
     return list("".join(_LETTERS.findall(plain(text))))
 
 
+@door
 def fingerprint(text: str) -> str:
     """64 hexadecimal digits that two texts share only if their letters and digits agree."""
     return hashlib.sha256("".join(_LETTERS.findall(text.lower())).encode()).hexdigest()
 
 
+@door
 def split_of(key: str, validation: float = 0.1, test: float = 0.1) -> str:
     """``"train"``, ``"validation"`` or ``"test"``, decided by a hash of ``key`` alone."""
     digits = hashlib.sha256(f"split:{key}".encode()).hexdigest()[:8]
@@ -85,6 +90,7 @@ def shingles(
     return pairs["hash"].to_numpy(), pairs["owner"].to_numpy()
 
 
+@door
 def near_duplicates(
     texts: Sequence[str],
     size: int = 5,
@@ -101,7 +107,13 @@ def near_duplicates(
 
     Returns:
         Boolean array of shape (number of texts,): True means drop.
+
+    Raises:
+        CourseError: a size below 1, or a share that is not above 0 and at most 1.
     """
+    if size < 1 or not 0 < share <= 1:
+        raise CourseError(f"size is {size} and share is {share}: give runs of 1 or more, and a "
+                          "share above 0, at most 1")
     drop = np.zeros(len(texts), bool)
     # From here on the texts stand in the order of their fingerprints: the pairing of set
     # phrases depends on who is whose neighbour.

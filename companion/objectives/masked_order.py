@@ -28,6 +28,7 @@ from companion.guards import refuse_one_text
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE, MaskedLM, parts
 from companion.objectives.pairs import pair_head
+from companion.scripts import without_spaces
 from companion.tokenization import encode, pack_ids, smallest_type
 
 BATCH = 2000  # texts whose sentences are in memory at a time
@@ -90,7 +91,7 @@ def pack_pairs(
 ) -> np.ndarray:
     """Texts as rows for ``MaskedOrder``; what forms no pair is packed into plain rows.
 
-    Texts with a Chinese full stop are cut into sentences by the rule for Chinese, others by
+    Texts without spaces between words are cut into sentences by the rule for Chinese, others by
     the one for English.
 
     Returns:
@@ -103,7 +104,7 @@ def pack_pairs(
     refuse_one_text(texts)
     pairs, rest, texts = [], [], iter(texts)
     while batch := list(islice(texts, BATCH)):
-        found = [split_sentences(t, "zh" if "。" in t else "en") for t in batch]
+        found = [split_sentences(t, "zh" if without_spaces(t) else "en") for t in batch]
         ids = encode(tokenizer, (s for sentences in found for s in sentences))
         for sentences in found:
             new, left = stretches([next(ids) for _ in sentences], length, margin)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from companion.errors import CourseError
+from companion.files import read_text
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 OBJECTIVES = ("masked", "masked_order", "masked_next", "causal", "spans")
@@ -126,8 +127,8 @@ class Recipe:
             known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml"))) or "none"
             raise CourseError(f"no recipe {path}: give a TOML file or one of: {known}")
         try:
-            table = tomllib.loads(file.read_text(encoding="utf8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+            table = tomllib.loads(read_text(file))
+        except tomllib.TOMLDecodeError as problem:
             raise CourseError(f"{file.name} is not valid TOML: {problem}") from None
         return cls.from_dict(table, file.name)
 

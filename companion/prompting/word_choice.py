@@ -4,6 +4,7 @@ The idea is that of Gao et al. (2021, section 5.1), for two labels: rank the voc
 the model itself says at the mask, then look for the words that work together.
 """
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -73,7 +74,11 @@ def fillers(scores: Sequence[torch.Tensor], number: int) -> torch.Tensor:
     Args:
         scores: log-probabilities (texts, words), one tensor for each collection of texts;
             every collection weighs the same.
+
+    Raises:
+        CourseError: no texts, scores that are NaN or infinite, more words than there are.
     """
+    refuse_odd(scores)
     mean = torch.stack([part.mean(0) for part in scores]).mean(0)
     if not 0 < number <= len(mean):
         raise CourseError(f"{number} words were asked for, but there are {len(mean)}: ask for "
@@ -85,17 +90,36 @@ def separation(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """How far apart the scores of the two labels lie, for each column: (columns,).
 
     The difference of the two means, divided by the common standard deviation (Cohen's d).
-    Above 0: higher where the label is 1.
+    Above 0: higher where the label is 1. A column that is the same for all texts tells nothing: 0.
 
     Raises:
-        CourseError: labels that are not 0 and 1, or fewer than two texts of one of them.
+        CourseError: labels that are not 0 and 1, fewer than two texts of one of them, scores that
+            are NaN or infinite.
     """
+    refuse_odd([scores])
+    labels = torch.as_tensor(labels)
     if len(labels) != len(scores) or not set(labels.tolist()) <= {0, 1}:
         raise CourseError(f"there are {len(scores)} texts: give as many labels, each 0 or 1")
     one, zero = scores[labels == 1], scores[labels == 0]
     if min(len(one), len(zero)) < 2:
         raise CourseError("one label has fewer than two texts: give texts of both labels")
-    return (one.mean(0) - zero.mean(0)) / ((one.var(0) + zero.var(0)) / 2).sqrt()
+    # What is left of a constant by rounding is no spread, and its quotient would be chance.
+    least = scores.abs().amax(0).clamp(min=1e-30) * 1e-6
+    apart, spread = one.mean(0) - zero.mean(0), ((one.var(0) + zero.var(0)) / 2).sqrt()
+    return torch.where(apart.abs() > least, apart / spread.maximum(least), 0.0)
+
+
+def refuse_odd(scores: Sequence[torch.Tensor]) -> None:
+    """Refuse scores that no mean can be taken of.
+
+    Raises:
+        CourseError: no collection, one without texts or words, NaN or infinity.
+    """
+    if not len(scores) or not all(part.ndim == 2 and part.numel() for part in scores):
+        raise CourseError("there are no scores: give a table (texts, words) for each collection")
+    if not all(part.isfinite().all() for part in scores):
+        raise CourseError("the scores hold NaN or infinity: compute them in fp32, with a model "
+                          "whose weights are right")
 
 
 def choose(parts: Sequence[Labelled], size: int = 24,
@@ -112,14 +136,16 @@ def choose(parts: Sequence[Labelled], size: int = 24,
         size: words a side.
 
     Raises:
-        CourseError: more words than candidates, or more candidates than words.
+        CourseError: more words than candidates, more candidates than words that differ from text
+            to text, what ``separation`` refuses.
     """
-    columns = parts[0][0].shape[1]
-    if not 0 < size <= pool <= columns // 2:
-        raise CourseError(f"{size} words of {pool} candidates a side, with {columns} words in "
-                          "all: size <= pool <= half of all words")
     alone = sum(separation(*part) for part in parts)
-    pools = [(-alone).topk(pool).indices.tolist(), alone.topk(pool).indices.tolist()]
+    columns = int((alone != 0).sum())  # one that is the same for all texts is never chosen
+    if not 0 < size <= pool <= columns // 2:
+        raise CourseError(f"{size} words of {pool} candidates a side, with {columns} words that "
+                          "tell texts apart: size <= pool <= half of these words")
+    ends = (torch.where(alone == 0, -math.inf, side) for side in (-alone, alone))
+    pools = [end.topk(pool).indices.tolist() for end in ends]
     chosen: tuple[list[int], list[int]] = ([], [])
     for _ in range(size):
         for side in (1, 0):
