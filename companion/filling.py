@@ -7,6 +7,7 @@ from companion.errors import CourseError
 from companion.guards import checked_scores, checked_text, is_count
 from companion.objectives import lengths
 from companion.objectives.masked import masked_logits
+from companion.tokenization import unknown_share, warn_of_unknown
 
 
 @torch.inference_mode()
@@ -33,7 +34,9 @@ def fill(
     if not is_count(top) or top > model.config.vocab_size:
         raise CourseError(f"top is {top!r}: give 1 to {model.config.vocab_size}, the size of the "
                           "vocabulary")
-    ids = tokenizer(text, return_tensors="pt", verbose=False)["input_ids"].to(model.device)
+    ids = tokenizer(text, return_tensors="pt", verbose=False)["input_ids"]
+    warn_of_unknown(unknown_share(ids.tolist(), tokenizer))
+    ids = ids.to(model.device)
     longest = lengths.longest(model, tokenizer)
     if ids.shape[1] > longest:
         raise CourseError(

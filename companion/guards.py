@@ -14,6 +14,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+from unicodedata import category
 
 from companion.errors import CourseError
 
@@ -79,8 +80,9 @@ def fitting(value: Any, wanted: Any, name: str) -> Any:
                 for key, item in value.items()}
     if kind is tuple and get_args(wanted):
         return _tuple(value, get_args(wanted), name)
-    if isinstance(kind, type) and kind is not object and not isinstance(value, kind):
-        raise CourseError(f"{name} is of type {type(value).__name__}: give a {kind.__name__}")
+    if isinstance(kind, type) and kind not in (object, Any) and not isinstance(value, kind):
+        raise CourseError(f"{name} is of type {type(value).__name__}: give a "
+                          f"{'dictionary' if kind is Mapping else kind.__name__}")
     return value
 
 
@@ -90,13 +92,16 @@ def _one_of(value: Any, choices: Sequence, name: str) -> Any:
     choices = [choice for choice in choices if choice is not NoneType]
     if Path in choices and str in choices:
         return _plain(value, Path, name, keep=True)
-    for choice in choices[:-1]:
+    problems = []
+    for choice in choices:
         try:
             return fitting(value, choice, name)
         except CourseError as problem:
-            if type(value) is choice:  # of this type, and wrong in itself
-                raise problem from None
-    return fitting(value, choices[-1], name)
+            kind = get_origin(choice) or choice
+            if isinstance(kind, type) and isinstance(value, kind):
+                raise  # of this type, and wrong in itself
+            problems.append(problem)
+    raise problems[0]
 
 
 def _plain(value: Any, wanted: type, name: str, keep: bool = False) -> Any:
@@ -116,7 +121,7 @@ def _plain(value: Any, wanted: type, name: str, keep: bool = False) -> Any:
 
 def _items(value: Any, kinds: Sequence, name: str) -> Any:
     kind = kinds[0] if kinds else Any
-    if kind is str:
+    if kind is str or str in get_args(kind):
         refuse_one_text(value)
     if _is_array_of_numbers(value):
         if kind is str:
@@ -211,6 +216,12 @@ def checked_text(text: str, name: str = "the text") -> str:
         raise CourseError(f"{name} is no valid Unicode (it holds half a character): read the file "
                           "as UTF-8, or replace the damaged characters") from None
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: blanks, control characters, zero width, U+FFFD."""
+    return not any(c.isalnum() for c in text) and all(
+        c == "\ufffd" or category(c)[0] in "CZ" for c in text)
 
 
 def checked_scores(scores):

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.corpora.splits import words
 from companion.errors import CourseError
-from companion.guards import checked_scores
+from companion.guards import checked_scores, door
 from companion.objectives.contrastive import embed
 from companion.objectives.pooling import whitening
 from companion.tokenization import by_length
@@ -28,6 +28,7 @@ _SHORT = re.compile(r"(?:\b[A-Za-z]|\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|no|lt|sgt
                     r"|etc|vol))\.$", re.IGNORECASE)
 
 
+@door
 def halves(text: str, least: int = 30) -> tuple[str, str] | None:
     """Cut a text between two sentences, as near to its middle as possible.
 
@@ -53,6 +54,7 @@ def _between_sentences(text: str, match: re.Match) -> bool:
             and before.count('"') % 2 == 0)
 
 
+@door
 def all_halves(texts: Sequence[str], count: int = 1000, least: int = 30
                ) -> tuple[list[str], list[str]]:
     """First and second halves of the first ``count`` texts that ``halves`` can cut.
@@ -60,8 +62,6 @@ def all_halves(texts: Sequence[str], count: int = 1000, least: int = 30
     Raises:
         CourseError: fewer than ``count`` texts can be cut.
     """
-    if isinstance(texts, str):
-        raise CourseError("this is one text: give a list of texts")
     found: list[tuple[str, str]] = []
     for text in texts:
         if len(found) == count:
@@ -82,6 +82,7 @@ def shortened(text: str, count: int) -> str:
     return text if len(ends) <= count else text[:ends[count - 1]]
 
 
+@door
 def bm25(queries: Sequence[str], documents: Sequence[str], k1: float = 1.5, b: float = 0.75
          ) -> torch.Tensor:
     """Word overlap: the BM25 score of every document for every query.
@@ -98,8 +99,6 @@ def bm25(queries: Sequence[str], documents: Sequence[str], k1: float = 1.5, b: f
     Returns:
         Scores of shape (queries, documents), float32; 0 without a common word.
     """
-    if isinstance(queries, str) or isinstance(documents, str):
-        raise CourseError("this is one text: give a list of queries and a list of documents")
     tokens = [words(document) for document in documents]
     if not any(tokens):
         raise CourseError("no document has a word: give texts to search in")
@@ -113,6 +112,7 @@ def bm25(queries: Sequence[str], documents: Sequence[str], k1: float = 1.5, b: f
     return torch.from_numpy(scores)
 
 
+@door
 @torch.inference_mode()
 def encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str],
            length: int = 64, pooling: str = "mean", size: int = 64) -> torch.Tensor:
@@ -125,6 +125,9 @@ def encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence
         pooling: as in ``companion.objectives.contrastive.embed``.
         size: texts that go through the model together.
     """
+    if not 3 <= length or size < 1:
+        raise CourseError(f"length is {length} and size {size}: a row needs [CLS], a token and "
+                          "[SEP], and a batch a text")
     batches = by_length(tokenizer, texts, length, size)
     order, parts, mode = [], [], model.training
     model.eval()
@@ -159,6 +162,7 @@ def similarities(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor
     return normalize(queries, dim=1) @ normalize(documents, dim=1).T
 
 
+@door
 def recall_at(scores: torch.Tensor, k: int) -> float:
     """Share of the queries whose right document is among the ``k`` with the highest scores.
 

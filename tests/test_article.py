@@ -247,7 +247,7 @@ def _unfit(kind):
 
 @pytest.mark.parametrize(("kind", "message"), [
     ("alone", "needs its tokenizer"), ("training", "training mode"), ("small", "entries"),
-    ("no mask", "no mask token"), ("classifier", "no masked LM")])
+    ("no mask", "no mask token"), ("classifier", "no masked-LM head")])
 def test_models_that_cannot_be_asked(kind, message):
     with pytest.raises(CourseError, match=message) as caught:
         Prompting(*_unfit(kind))
@@ -299,11 +299,11 @@ def test_a_last_step_that_ruins_the_weights_is_undone():
 
 
 @pytest.mark.parametrize("act, message", [
-    (lambda p: p.compute_tokens_prob(ASKED, None, ["bad"]), "token_list1 is a NoneType: give a"),
-    (lambda p: p.compute_tokens_prob(ASKED, ["good"], 3), "token_list2 is a int: give a list"),
+    (lambda p: p.compute_tokens_prob(ASKED, None, ["bad"]), "token_list1 is of type NoneType: give a"),
+    (lambda p: p.compute_tokens_prob(ASKED, ["good"], 3), "token_list2 is of type int: give a str"),
     (lambda p: p.log_odds(None, ["good"], ["bad"]), "texts is a NoneType: give a list"),
-    (lambda p: p.predict(None), "texts is a NoneType: give a list"),
-    (lambda p: p.predict([small.PRAISE], "9"), "max_length is '9': give a whole number"),
+    (lambda p: p.predict(None), "sentences is a NoneType: give a list"),
+    (lambda p: p.predict([small.PRAISE], "9"), "max_length is of type str: give a whole number"),
 ])
 def test_what_is_no_list_is_refused(asked, act, message):
     with pytest.raises(CourseError, match=message) as caught:
@@ -312,14 +312,14 @@ def test_what_is_no_list_is_refused(asked, act, message):
 
 
 BAD_TUNING = {
-    "no list of sentences": (dict(sentences=None), "texts is a NoneType: give a list"),
+    "no list of sentences": (dict(sentences=None), "sentences is a NoneType: give a list"),
     "no list of labels": (dict(labels=None), "labels is a NoneType: give a list"),
     "labels in rows": (dict(labels=torch.tensor(small.LABELS)[:, None]), "is not 0 or 1: give"),
-    "half an epoch": (dict(epochs=1.5), "epochs is out of range: use"),
-    "half a sentence": (dict(batch_size=1.5), "batch_size is out of range: use"),
-    "a rate in words": (dict(learning_rate="1e-3"), "learning_rate is out of range: use"),
-    "a warm-up that is none": (dict(warmup=None), "warmup is out of range: use"),
-    "no seed": (dict(seed=None), "seed is out of range: use"),
+    "half an epoch": (dict(epochs=1.5), "epochs is 1.5: give a whole number"),
+    "half a sentence": (dict(batch_size=1.5), "batch_size is 1.5: give a whole number"),
+    "a rate in words": (dict(learning_rate="1e-3"), "learning_rate is of type str: give a number"),
+    "a warm-up that is none": (dict(warmup=None), "warmup is of type NoneType: give a number"),
+    "no seed": (dict(seed=None), "seed is of type NoneType: give a whole number"),
     "labels 1 and 2": (dict(labels=[1, 2] * 4), "not 0 or 1"),
     "labels as words": (dict(labels=["0", "1"] * 4), "not 0 or 1"),
     "no label": (dict(labels=[None] * 8), "not 0 or 1"),
@@ -332,7 +332,7 @@ BAD_TUNING = {
     "too long": (dict(sentences=["film " * 60, *small.SENTENCES[1:]]), "more than the model"),
     "unknown word": (dict(goodToken="amazin"), "amazin"),
     "the same word": (dict(badToken="good"), "keep it"),
-    "no epoch": (dict(epochs=0), "epochs"), "no batch": (dict(batch_size=0), "batch_size"),
+    "no epoch": (dict(epochs=0), "epochs is out of range: use"), "no batch": (dict(batch_size=0), "batch_size"),
     "no rate": (dict(learning_rate=0.0), "learning_rate"), "warm-up": (dict(warmup=1.0), "warmup"),
 }
 

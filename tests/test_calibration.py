@@ -57,6 +57,19 @@ def test_median_gives_each_label_its_share_of_the_texts(texts, seed, tenths):
         torch.testing.assert_close(bias[0] - bias[1], border)
 
 
+@pytest.mark.parametrize("scores, prior", [
+    ([[0, -800]] * 2, (0.5, 0.5)), ([[0, -800]] * 3, (0.2, 0.8)), ([[0, -800], [0, 0]], (0.1, 0.9)),
+    ([[0, -500, -900]] * 2, (0.2, 0.3, 0.5))])
+def test_a_probability_may_be_0_before(scores, prior):
+    """exp(-800) is no number above 0, but its logarithm is one."""
+    scores = torch.tensor(scores, dtype=torch.float64)
+    bias = calibration.prior_matching(scores, prior)
+    mean = (scores + bias.double()).softmax(-1).mean(0)
+    torch.testing.assert_close(mean, torch.tensor(prior).double(), atol=1e-4, rtol=1e-3)
+    if scores.tolist() == [[0, -800]] * 2:
+        assert bias.tolist() == [-400, 400]
+
+
 @given(st.integers(0, 99))
 def test_a_constant_for_each_text_changes_nothing(seed):
     scores = some_scores(9, 2, seed)
@@ -74,10 +87,16 @@ def test_a_constant_for_each_text_changes_nothing(seed):
         torch.ones(4, 2), [1.0, 0.0])),
     ("the prior is .*: give 3 shares", lambda: calibration.prior_matching(
         torch.ones(4, 3), [0.5, 0.5])),
-    *(("the prior is .*: give 2 shares", lambda prior=prior: method(torch.ones(4, 2), prior))
-      for method in (calibration.median, calibration.prior_matching)
-      for prior in (0.5, ["a", "b"], [math.nan, math.nan], [math.inf, 1], {"a": 1}, [[0.5], [0.5]],
-                    np.array([[0.5, 0.5]] * 2), (share for share in (0.5, 0.5)))),
+    ("the prior is .*: give 2 shares", lambda: calibration.median(
+        torch.ones(4, 2), np.array([[0.5, 0.5]] * 2))),
+    *((r"prior(\[0\])? is .*: give a (list|number)", lambda prior=prior: calibration.median(
+        torch.ones(4, 2), prior)) for prior in (0.5, ["a", "b"], [math.nan] * 2, {"a": 1}, [[0.5]])),
+    *(("a score is NaN or infinite: leave", lambda method=method: method(
+        torch.tensor([[0, math.nan], [0, -math.inf]])))
+      for method in (calibration.contextual, calibration.median, calibration.prior_matching)),
+    ("scores is of type list: give a Tensor", lambda: calibration.contextual([[0.0, 1.0]])),
+    ("no bias was found in 9 steps, .*: calibrate with", lambda: calibration.prior_matching(
+        torch.tensor([[0.0, -800.0], [0.0, 0.0]]), [0.1, 0.9], 9)),
 ])
 def test_bad_input_is_refused(match, call):
     refused(match, call)

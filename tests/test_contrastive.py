@@ -307,8 +307,8 @@ def refused(match, call):
 
 @pytest.mark.parametrize("match, call", [
     ("length is 2: a row needs", lambda: TwoViews(TOKENIZER, length=2)),
-    ("not texts: give a list", lambda: TwoViews(TOKENIZER)("one text")),
-    ("not texts: give a list", lambda: TwoViews(TOKENIZER)([[5, 6], [7, 8]])),
+    ("this is one text: give a list", lambda: TwoViews(TOKENIZER)("one text")),
+    (r"texts\[0\] is of type list: give a str", lambda: TwoViews(TOKENIZER)([[5, 6], [7, 8]])),
     ("has 1 texts: InfoNCE needs", lambda: TwoViews(TOKENIZER)(["one text"])),
     ("text 1 of the batch has no tokens: leave", lambda: TwoViews(TOKENIZER)(["a dog", " "])),
     ("pooling is 'max': give one of cls, mean",

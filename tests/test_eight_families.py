@@ -84,16 +84,16 @@ def test_chinese_words_are_the_pieces_at_the_gap(family, pattern, begins):
     assert tokenizer.convert_ids_to_tokens(found[0]).startswith("▁") == (
         begins and "▁好" in tokenizer.get_vocab())
     one = PromptClassifier(model, template, CHINESE, tokenizer=tokenizer)
-    words = at_mask(model, tokenizer, pattern.replace("{text}", "东西").replace(
+    words = at_mask(model, tokenizer, pattern.replace("{text}", "味道").replace(
         "{mask}", tokenizer.mask_token))[0, found]
-    torch.testing.assert_close(one.predict_proba(["东西"])[0], words.softmax(0), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(one.predict_proba(["味道"])[0], words.softmax(0), atol=1e-5, rtol=1e-4)
 
 
 @family
 def test_chinese_words_in_prompting(family):
     """Texts with and without a space before the gap in one call; each as its own."""
     model, tokenizer = tiny_models.pair(family)
-    asked, texts = Prompting(model, tokenizer), ["东西，很[MASK]。", "it is [MASK] 。", "[MASK]！东西"]
+    asked, texts = Prompting(model, tokenizer), ["味道，很[MASK]。", "it is [MASK] 。", "[MASK]！味道"]
     odds = asked.log_odds(texts, ["好"], ["差"])
     for text, value in zip(texts, odds):
         ids = [i for i, in CHINESE.tokens(tokenizer, text[: text.index("[MASK]")])]
@@ -101,8 +101,8 @@ def test_chinese_words_in_prompting(family):
         assert value.item() == pytest.approx((scores[0] - scores[1]).item(), abs=1e-5)
     asked.prompt, asked.goodToken, asked.badToken = "很[MASK]。", "好", "差"
     ids = [i for i, in CHINESE.tokens(tokenizer, "很")]
-    scores = at_mask(model, tokenizer, f"东西 很{tokenizer.mask_token}。")[0, ids]
-    assert asked.predict(["东西"]) == [int(scores[0] >= scores[1])]
+    scores = at_mask(model, tokenizer, f"味道 很{tokenizer.mask_token}。")[0, ids]
+    assert asked.predict(["味道"]) == [int(scores[0] >= scores[1])]
 
 
 @family

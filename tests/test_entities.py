@@ -235,6 +235,7 @@ def test_no_candidate_is_no_entity_and_no_question(parts):
 
 @pytest.mark.parametrize("family, make", [("roberta", tiny.byte_bpe),
                                           ("albert", tiny.sentencepiece)])
+@pytest.mark.filterwarnings("ignore:.*unknown to the tokenizer")
 def test_other_families(family, make):
     torch.manual_seed(0)
     tokenizer = make()

@@ -1,8 +1,11 @@
 """K-shot draws: sizes, nesting, independence of the order of the data, fixed checksums."""
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from datasets import Dataset
 from hypothesis import Phase, given, settings
@@ -94,11 +97,29 @@ def test_a_checksum_sees_order_and_part():
     assert checksum([train]) != checksum([train.select(reversed(range(8)))])
 
 
+TABLE = pd.DataFrame({"text": list("abcdef"), "label": ["x", "y"] * 3, 0: range(6)})
+
+
+@pytest.mark.parametrize("ids", [None, range(6), "012345", np.arange(6)])
+def test_a_table_of_ones_own_is_drawn_by_its_row_numbers(ids):
+    """A column of ids, numbers or texts, says the same."""
+    table = TABLE if ids is None else TABLE.assign(id=list(ids))
+    for split in (table, Dataset.from_pandas(table.drop(columns=0))):
+        parts = draw(split, 1, 13)
+        assert [sorted(part["label"]) for part in parts] == [["x", "y"]] * 2
+        assert all(part["text"] == ["abcdef"[int(i)] for i in part["id"]] for part in parts)
+        expected = draw(Dataset.from_dict({"label": ["x", "y"] * 3, "id": list("012345")}), 1, 13)
+        assert checksum(parts) == checksum(expected)
+
+
 @pytest.mark.parametrize("match, call", [
-    ("no column 'id': take", lambda: draw(SPLIT.remove_columns("id"), 4, 13)),
-    ("no column 'label': take", lambda: draw(SPLIT.remove_columns("label"), 4, 13)),
+    ("row 1 has no label: fill it", lambda: draw(TABLE.assign(label=["x", None] * 3), 1, 13)),
+    ("row 0 has no label: fill it", lambda: draw(TABLE.assign(label=[math.nan, 1.0] * 3), 1, 13)),
+    ("split is of type dict: give a Dataset", lambda: draw({"label": [0, 1]}, 1, 13)),
+    ("seed is of type str: give a whole number", lambda: draw(SPLIT, 4, "13")),
+    ("no column 'label': name", lambda: draw(SPLIT.remove_columns("label"), 4, 13)),
     ("K is 0: give at least 1", lambda: draw(SPLIT, 0, 13)),
-    ("K is 1.5: give at least 1", lambda: draw(SPLIT, 1.5, 13)),
+    ("k is 1.5: give a whole number", lambda: draw(SPLIT, 1.5, 13)),
     ("has 130 examples, and K = 66 needs 132", lambda: draw(SPLIT, 66, 13)),
     ("the split has 1 classes: a draw", lambda: draw(made((50,)), 4, 13)),
 ])

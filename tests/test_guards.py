@@ -58,7 +58,7 @@ def test_numbers_of_numpy_are_numbers_and_arrays_stay_what_they_are():
     ("name is of type int: give a str", {"name": 3}),
     ("folder is 3: give a path", {"folder": 3}),
     ("folder is of type str: give a path", {"folder": "a\0b"}),
-    ("table is of type list: give a Mapping", {"table": []}),
+    ("table is of type list: give a dictionary", {"table": []}),
     ("rows[1][0] is 0.5: give a whole number", {"rows": [[1], [0.5]]}),
     ("lines['a'] has 1 entries: give 2", {"lines": {"a": ([1.0],)}}),
     ("lines['a'][0][1] is of type str: give a number", {"lines": {"a": ([1.0, "2"], "b")}}),

@@ -309,6 +309,10 @@ def refused(match, call):
 @pytest.mark.parametrize("match, arguments", [
     ("share is 0: give a number", {"share": 0}),
     ("share is 1: give a number", {"share": 1}),
+    ("share is nan: give a number", {"share": math.nan}),
+    ("share is of type str: give a number", {"share": "0.15"}),
+    ("seed is 0.5: give a whole number", {"seed": 0.5}),
+    ("whole_words is 1: give True or False", {"whole_words": 1}),
     ("sum is at most 1", {"hidden": 0.9, "random": 0.2}),
     ("sum is at most 1", {"hidden": -0.1}),
 ])

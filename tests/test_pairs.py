@@ -405,6 +405,8 @@ def refused(match, call):
 
 @pytest.mark.parametrize("name, settings, match", [
     ("NextSentence", {"length": 4}, "length is 4: give at least 5"),
+    ("NextSentence", {"length": 8.0}, "length is 8.0: give a whole number"),
+    ("NextSentence", {"seed": None}, "seed is of type NoneType: give a whole number"),
     ("SentenceOrder", {"sentences": 0}, "sentences is 0: give at least 1"),
     ("SentencePermutation", {"count": 1}, "count is 1: give at least 2"),
     ("SentencePermutation", {"count": 7}, "count is 7: give at most 6"),
@@ -434,8 +436,8 @@ def test_documents_that_cannot_be_used_are_refused(name, texts, match):
 
 
 @pytest.mark.parametrize("texts, match", [
-    (["one text"], "document 0 is not a list of texts: give its sentences"),
-    ([["a", 3]], "document 0 is not a list of texts"),
+    (["one text"], "this is one text: give a list of texts"),
+    ([["a", 3]], r"documents\[0\]\[1\] is of type int: give a str"),
     ([], "no sentences: give documents"),
     ([[]], "no sentences: give documents"),
 ])

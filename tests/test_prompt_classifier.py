@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 
+import numpy as np
+import pandas as pd
 import pytest
 import tiny
 import tiny_prompts
@@ -9,8 +11,16 @@ import torch
 from test_template import refused
 from transformers import BertModel, DistilBertConfig, DistilBertForMaskedLM, pipeline
 
+from companion.filling import fill
 from companion.objectives.lengths import longest
-from companion.prompting import Ensemble, PromptClassifier, Template, Verbalizer
+from companion.prompting import (
+    Ensemble,
+    HeadClassifier,
+    PromptClassifier,
+    Prompting,
+    Template,
+    Verbalizer,
+)
 
 PAIRS = {name: tiny_prompts.pair(name) for name in tiny_prompts.TOKENIZERS}
 TEXTS = [text[: 12 + 9 * (i % 7)] for i, text in enumerate(tiny.texts(23))]
@@ -167,11 +177,52 @@ def test_long_texts_fill_the_model_and_are_counted(family):
 def test_evaluate():
     fast = classifier()
     predicted = fast.predict(TEXTS)
-    assert fast.evaluate(TEXTS, predicted) == {"accuracy": 1.0, "count": 23, "truncated": 0}
+    assert fast.evaluate(TEXTS, predicted) == {"accuracy": 1.0, "count": 23, "truncated": 0,
+                                               "unknown": 0.0}
     other = ["pos" if predicted[0] == "neg" else "neg", *predicted[1:]]
     assert fast.evaluate(TEXTS, other)["accuracy"] == pytest.approx(22 / 23)
     numbered = classifier(words={1: ["great"], 0: ["bad"]})
     assert numbered.evaluate(TEXTS, numbered.predict(TEXTS))["accuracy"] == 1
+
+
+FORMS = {
+    "a pair": lambda place: ((PAIRS["bert"]), None),
+    "a folder": lambda place: (place, None),
+    "a folder's name": lambda place: (str(place), str(place)),
+    "a model and a name": lambda place: (PAIRS["bert"][0], place),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_names_and_pairs_texts_and_dictionaries(form, tmp_path):
+    for part in PAIRS["bert"]:
+        part.save_pretrained(tmp_path)
+    model, tokenizer = FORMS[form](tmp_path)
+    found = PromptClassifier(model, TEMPLATE.pattern, WORDS, tokenizer=tokenizer)
+    torch.testing.assert_close(found.scores(TEXTS), classifier().scores(TEXTS))
+    head = HeadClassifier(model, [0, 1], tokenizer=tokenizer)
+    torch.testing.assert_close(head.scores(TEXTS), HeadClassifier(
+        PAIRS["bert"][0], np.arange(2), tokenizer=PAIRS["bert"][1]).scores(TEXTS))
+    assert head.labels == (0, 1)
+
+
+@pytest.mark.parametrize("texts", [["☃ ☃ ☃ good", "good ☃", "good film"]])
+def test_what_the_tokenizer_does_not_know_is_counted(texts):
+    """Special tokens and the template do not count; one line warns above a third."""
+    model, tokenizer = PAIRS["bert"]
+    fast, head = classifier(), HeadClassifier(model, [0, 1], tokenizer=tokenizer)
+    shares = [ids.count(tokenizer.unk_token_id) / len(ids) for ids in
+              tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    assert shares[:2] == [0.75, 0.5]
+    for one in (fast, head, Ensemble([fast, fast])):
+        with pytest.warns(UserWarning, match="2 of 3 texts .* .up to 75% of the tokens") as seen:
+            result = one.evaluate(texts, [one.labels[0]] * 3)
+        assert "\n" not in str(seen[0].message)
+        assert one.unknown == shares and result["unknown"] == pytest.approx(sum(shares) / 3)
+    with pytest.warns(UserWarning, match="1 of 1 texts"):
+        Prompting(model, tokenizer).prompt_pred("☃ ☃ ☃ [MASK]")
+    with pytest.warns(UserWarning, match="1 of 1 texts"):
+        fill(model, tokenizer, "☃ ☃ ☃ [MASK]")
 
 
 # --- calibration and ensembles ------------------------------------------------------------
@@ -234,7 +285,7 @@ def test_ensembles():
     ("this is one text: give a list", lambda: classifier().calibrate("contextual", "N/A")),
     ("texts is a dict: give a list",
      lambda: classifier().calibrate("contextual", {"text": "N/A"})),
-    ("slot 'text', is a NoneType: give a str",
+    (r"texts\[0\]\['text'\] is of type NoneType: give a str",
      lambda: classifier().calibrate("contextual", [{"text": None}])),
     ("texts is a NoneType: give a list", lambda: classifier().predict(None)),
     ("texts is a int: give a list", lambda: classifier().predict(3)),
@@ -242,12 +293,27 @@ def test_ensembles():
     ("labels is a str: give a list", lambda: classifier(words={"p": "good", "n": "bad"}).evaluate(
         ["a", "b"], "pn")),
     ("this is one text: give a list", lambda: Ensemble([classifier()]).scores("good")),
-    ("the prior is 0.5: give 2 shares", lambda: classifier().calibrate("prior", ["a"], 0.5)),
+    ("prior is a float: give a list", lambda: classifier().calibrate("prior", ["a"], 0.5)),
     ("text 1, slot 'text', is empty", lambda: classifier().predict(["good", ""])),
+    ("texts is a table .DataFrame.: give one of its columns, such as table..text..",
+     lambda: classifier().predict(pd.DataFrame({"text": ["a"] * 3, "label": [0] * 3}))),
+    ("texts is a set", lambda: classifier().predict({"a"})),
+    (r"texts\[0\] is no valid Unicode", lambda: classifier().predict(["a \ud83d"])),
+    ("the label list is none of", lambda: classifier().evaluate(["a"], [["pos"]])),
+    ("tokens is 0: give at least 1", lambda: classifier(tokens=0)),
+    ("template is of type int: give a str", lambda: classifier(template=3)),
+    ("the model is of type Linear: give a model of", lambda: PromptClassifier(
+        torch.nn.Linear(1, 1), TEMPLATE, WORDS, tokenizer=PAIRS["bert"][1])),
+    ("the name of the model is 3: give", lambda: PromptClassifier(3, TEMPLATE, WORDS)),
+    ("a model object needs its tokenizer", lambda: PromptClassifier(
+        PAIRS["bert"][0], TEMPLATE, WORDS)),
+    ("the tokenizer is of type int: give", lambda: PromptClassifier(
+        PAIRS["bert"][0], TEMPLATE, WORDS, tokenizer=3)),
+    ("members is a PromptClassifier: give a list", lambda: Ensemble(classifier())),
     ("2 texts and 1 labels: give one label", lambda: classifier().evaluate(["a", "b"], ["pos"])),
-    ("label 1 is none of the verbalizer's .'pos', 'neg'.: use",
+    ("label 1 is none of 'pos', 'neg': use",
      lambda: classifier().evaluate(["a", "b"], [1, 0])),
-    ("label 2 is none of the verbalizer's .1, 0.",
+    ("label 2 is none of 1, 0: use",
      lambda: classifier(words={1: "good", 0: "bad"}).evaluate(["a"], [2])),
     ("unknown calibration 'magic': use none", lambda: classifier().calibrate("magic")),
     ("calibration by prior needs unlabelled texts: give texts=",

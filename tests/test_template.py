@@ -1,5 +1,8 @@
 """Templates: what the model reads, what is cut, what is refused."""
 
+import math
+
+import pandas as pd
 import pytest
 import tiny
 import tiny_prompts
@@ -122,7 +125,7 @@ def test_templates_to_read():
     ("slot without a plain name", ("{text!r} {mask}",)),
     ("slot without a plain name", ("{text:>9} {mask}",)),
     ("slot without a plain name", ("{a.b} {mask}",)),
-    ("is a list: give a str", (["{mask}"],)),
+    ("is of type list: give a str", (["{mask}"],)),
     ("no slot 'span' to shorten: use one of text", ("{text} {mask}", "span")),
     ("no slot 'span' to shorten: use one of none", ("{mask}", "span")),
     ("stands in the template twice: shorten another", ("{text} {text} {mask}",)),
@@ -148,8 +151,15 @@ TWO = "{text} {span} is a {mask}."
     ("has 0 slots, not one: give", "It was {mask}.", ["a"]),
     ("has the slots text: this template wants text, span", TWO, [{"text": "a"}]),
     ("has the slots text, spam: this", TWO, [{"text": "a", "spam": "b"}]),
-    ("text 0 is a int: give a str", "{text} {mask}", [3]),
-    ("slot 'text', is a NoneType: give a str", "{text} {mask}", [{"text": None}]),
+    (r"texts\[0\] is of type int: give a str", "{text} {mask}", [3]),
+    (r"texts\[0\] is NaN, an empty cell of a table", "{text} {mask}", pd.Series([math.nan])),
+    (r"texts\[0\]\['text'\] is of type NoneType: give a str", "{text} {mask}", [{"text": None}]),
+    (r"texts\[1\] is no valid Unicode \(it holds half", "{text} {mask}", ["a", "a \ud83d"]),
+    *(("text 1, slot 'text', is empty: leave it out", "{text} {mask}", ["a", blank])
+      for blank in ("\0", "\ufffd \ufffd", "\u200b\u200d\ufeff", "\t\u2028")),
+    ("text 1 has no token: leave it out", "{text} {mask}", ["a", "\u0301"]),
+    ("texts is a table .DataFrame.: give one of its columns", "{text} {mask}",
+     pd.DataFrame({"text": ["a"], "label": [0]})),
     ("leaves no room for it: shorten the template", "the " * 20 + "{text} {mask}", ["a"]),
     ("leaves no room for it", "the " * 17 + "{text} {mask}", ["a"]),
     ("make another mask together: put spaces", "[{text}] {mask}", ["MASK"]),
@@ -159,7 +169,7 @@ def test_inputs_that_cannot_be_used_are_refused(match, pattern, inputs):
 
 
 def test_what_is_no_text_is_refused_without_a_tokenizer_too():
-    refused("slot 'text', is a NoneType: give a str",
+    refused(r"entry\['text'\] is of type NoneType: give a str",
             lambda: Template("{text} {mask}").fill({"text": None}))
     refused("texts is a NoneType: give a list",
             lambda: Template("{text} {mask}").encode(TOKENIZERS["bert"], None, 20))

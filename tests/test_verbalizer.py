@@ -62,12 +62,14 @@ def test_aggregation(first, second, seed):
 @pytest.mark.parametrize("match, arguments", [
     ("fewer than two labels: give a dictionary", ({"a": ["x"]},)),
     ("fewer than two labels", ({},)),
-    ("fewer than two labels", (["a", "b"],)),
+    ("words is of type list: give a dictionary", (["a", "b"],)),
     ("label 'b' has no words: give at least one", ({"a": ["x"], "b": []},)),
-    ("label 'b' has a word that is empty or no str: give", ({"a": ["x"], "b": [" "]},)),
-    ("label 'b' has a word that is empty", ({"a": ["x"], "b": [3]},)),
-    ("the entry of 'b' is a NoneType: give a list", ({"a": ["x"], "b": None},)),
-    ("the entry of 'b' is a int: give a list", ({"a": ["x"], "b": 3},)),
+    ("label 'b' has a word that is empty: give", ({"a": ["x"], "b": [" "]},)),
+    ("label 'b' has a word that is empty: give", ({"a": ["x"], "b": "\u200b"},)),
+    (r"words\['b'\]\[0\] is of type int: give a str", ({"a": ["x"], "b": [3]},)),
+    (r"words\['b'\]\[0\] is no valid Unicode", ({"a": ["x"], "b": ["\ud83d"]},)),
+    (r"words\['b'\] is of type NoneType: give a str", ({"a": ["x"], "b": None},)),
+    (r"words\['b'\] is of type int: give a str", ({"a": ["x"], "b": 3},)),
     ("'x' stands under 'a' and under 'b': keep it once", ({"a": ["x"], "b": ["y", "x"]},)),
     ("'x' stands twice under 'a': keep", ({"a": ["x", "x "], "b": ["y"]},)),
     ("unknown aggregation 'sum': use one of logsumexp, mean, max", ({"a": "x", "b": "y"}, "sum")),
@@ -78,7 +80,7 @@ def test_verbalizers_that_are_none_are_refused(match, arguments):
 
 @pytest.mark.parametrize("given", [["great"], None, {"pos": ["great"], "neg": ["bad"]}])
 def test_what_is_no_inverted_dictionary_is_refused(given):
-    refused("one label for each word: give a dictionary", lambda: Verbalizer.from_words(given))
+    refused(": give a dictionary", lambda: Verbalizer.from_words(given))
 
 
 def test_slow_tokenizers_are_refused():
@@ -91,6 +93,8 @@ def test_slow_tokenizers_are_refused():
     (r"'very odd' is \d+ tokens .*, or allow several_tokens=True", "very odd", {}),
     ("does not know '☃': use another word", "☃", {}),
     ("does not know '☃'", "☃", {"several_tokens": True}),
+    (r"'\[MASK\]' has the special token \[MASK\]: give a word", "[MASK]", {}),
+    (r"'\[PAD\]' has the special token", "[PAD]", {}),
     ("'Good' stands under 'x' and under 'y'", "Good", {}),
 ])
 def test_words_that_the_vocabulary_does_not_have_are_refused(match, words, settings):

@@ -19,7 +19,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import refuse_one_text
+from companion.guards import check_fields, door, refuse_one_text
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE
 from companion.tokenization import BATCH, encode, smallest_type
@@ -74,6 +74,7 @@ def stream(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> np.ndarr
     return np.concatenate([*parts, np.array([tokenizer.eos_token_id], kind)])
 
 
+@door
 def pack(
     texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128
 ) -> np.ndarray:
@@ -136,8 +137,10 @@ class CausalLM:
     seed: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         eos_of(self.tokenizer)
 
+    @door
     def __call__(self, rows, number: int = 0) -> dict[str, torch.Tensor]:
         """Inputs and labels of one batch.
 
@@ -221,6 +224,7 @@ def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
 # --- perplexity ---------------------------------------------------------------------------
 
 
+@door
 def windows(count: int, size: int, stride: int) -> list[tuple[int, int]]:
     """How a window slides over ``count`` tokens so that each is scored once.
 
@@ -240,6 +244,7 @@ def windows(count: int, size: int, stride: int) -> list[tuple[int, int]]:
     return found
 
 
+@door
 @torch.no_grad()
 def token_losses(
     model: nn.Module, sequences: Sequence[Sequence[int]], size: int, stride: int, batch: int = 32
@@ -279,6 +284,7 @@ def _score(model: nn.Module, jobs, size: int) -> None:
         out[first - 1 : begin + len(row) - 1] = values[first - begin - 1 : len(row) - 1]
 
 
+@door
 def perplexity(
     model: nn.Module,
     tokenizer: PreTrainedTokenizerBase,
@@ -305,8 +311,6 @@ def perplexity(
         CourseError: one text instead of several, only empty ones, a text that holds the eos; a
             window longer than the model, or a stride that is not below it.
     """
-    refuse_one_text(texts)
-    texts = list(texts)
     characters = sum(map(len, texts))
     if not characters:
         raise CourseError("the texts are empty: give some text")
@@ -339,6 +343,7 @@ def _window(model: nn.Module, window: int | None) -> int:
 # --- generation ---------------------------------------------------------------------------
 
 
+@door
 def sample(
     model: nn.Module,
     tokenizer: PreTrainedTokenizerBase,

@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy, normalize
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import check_fields, door
 from companion.objectives.lengths import refuse_longer
 
 POOLINGS = ("cls", "mean")
@@ -44,6 +45,7 @@ class TwoViews:
     seed: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         ids = (getattr(self.tokenizer, f"{name}_token_id") for name in ("cls", "sep", "pad"))
         self._cls, self._sep, self._pad = ids
         if None in (self._cls, self._sep, self._pad):
@@ -54,6 +56,7 @@ class TwoViews:
                 f"length is {self.length}: a row needs room for [CLS], a token and [SEP]"
             )
 
+    @door
     def __call__(self, texts: Sequence[str], number: int = 0) -> dict[str, torch.Tensor]:
         """Rows i and i + N of the result are the two views of text i out of N.
 
@@ -79,12 +82,10 @@ class TwoViews:
         return {"input_ids": ids, "attention_mask": mask, "texts": torch.tensor(texts)}
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise CourseError("these are not texts: give a list of strings")
         if len(texts) < 2:
             raise CourseError(f"the batch has {len(texts)} texts: InfoNCE needs at least 2")
         encoded = self.tokenizer(
-            list(texts), add_special_tokens=False, truncation=False, padding=False, verbose=False
+            texts, add_special_tokens=False, truncation=False, padding=False, verbose=False
         )["input_ids"]
         for place, ids in enumerate(encoded):
             if not ids:

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import check_fields, door
 from companion.objectives.lengths import refuse_longer
 from companion.segmentation import Segmented
 from companion.tokenization import word_starts
@@ -56,6 +57,7 @@ class MaskedLM:
     seed: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         if self.tokenizer.mask_token_id is None:
             raise CourseError("this tokenizer has no mask token: use one of a masked LM")
         if not 0 < self.share < 1:
@@ -76,6 +78,7 @@ class MaskedLM:
             starts = torch.from_numpy(word_starts(self.tokenizer))
             self._begins = lambda ids: starts[ids]
 
+    @door
     def __call__(self, rows, number: int = 0) -> dict[str, torch.Tensor]:
         """Mask one batch.
 

@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.corpora.sentences import split_sentences
 from companion.errors import CourseError
-from companion.guards import refuse_one_text
+from companion.guards import check_fields, door, refuse_one_text
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE, MaskedLM, parts
 from companion.objectives.pairs import pair_head
@@ -146,6 +146,7 @@ class MaskedOrder:
     question: str = "order"
 
     def __post_init__(self):
+        check_fields(self)
         if self.question not in QUESTIONS:
             raise CourseError(f"unknown question '{self.question}': use order or next")
         self._mask = MaskedLM(self.tokenizer, self.share, self.hidden, self.random,
@@ -153,6 +154,7 @@ class MaskedOrder:
         if self.tokenizer.pad_token_id is None or self.tokenizer.cls_token_id is None:
             raise CourseError("this tokenizer has no [CLS] or no padding: use one of BERT's form")
 
+    @door
     def __call__(self, rows: np.ndarray, number: int = 0) -> dict[str, torch.Tensor]:
         """One batch.
 

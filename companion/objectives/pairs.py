@@ -35,6 +35,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import check_fields, door
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE
 
@@ -45,17 +46,14 @@ MOST = 6  # sentences to permute; 7 would have 5,040 orders
 TRIES = 20  # choices of the random pairs, while documents that share sentences are in the way
 
 
+@door
 def encode(
-    documents: Iterable[Sequence[str]], tokenizer: PreTrainedTokenizerBase
+    documents: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase
 ) -> list[list[list[int]]]:
     """Documents as lists of sentences -> the same with token ids, without special tokens.
 
     Sentences without a token (``""``) are left out.
     """
-    documents = list(documents)
-    for number, document in enumerate(documents):
-        if isinstance(document, str) or not all(isinstance(s, str) for s in document):
-            raise CourseError(f"document {number} is not a list of texts: give its sentences")
     texts = [sentence for document in documents for sentence in document]
     if not texts:
         raise CourseError("there are no sentences: give documents as lists of sentences")
@@ -79,6 +77,10 @@ def fair_lengths(lengths: Sequence[int], room: int) -> list[int]:
     return kept
 
 
+def _listed(items) -> bool:
+    return isinstance(items, Iterable) and not isinstance(items, (str, bytes))
+
+
 @dataclass
 class _Sentences:
     """What the three collators have in common: drawing sentences and writing rows.
@@ -97,6 +99,7 @@ class _Sentences:
     fewest: ClassVar[int] = 1  # documents in a batch
 
     def __post_init__(self):
+        check_fields(self)
         ids = (getattr(self.tokenizer, f"{name}_token_id") for name in ("cls", "sep", "pad"))
         self._cls, self._sep, self._pad = ids
         if None in (self._cls, self._sep, self._pad):
@@ -136,7 +139,7 @@ class _Sentences:
             raise CourseError(f"there are {len(documents)} documents: give at least {self.fewest}")
         drawn = []
         for number, document in enumerate(documents):
-            if isinstance(document, str) or any(isinstance(s, (str, int)) for s in document):
+            if not _listed(document) or not all(map(_listed, document)):
                 raise CourseError(f"document {number} is no list of sentences of ids: "
                                   "call encode(documents, tokenizer) first")
             if not (starts := self._starts(document)):
@@ -193,7 +196,8 @@ class _Pairs(_Sentences):
     def _needed(self) -> int:
         return 2 * self.sentences
 
-    def __call__(self, documents: Sequence[Document], number: int = 0) -> dict[str, torch.Tensor]:
+    @door
+    def __call__(self, documents: Sequence, number: int = 0) -> dict[str, torch.Tensor]:
         """One pair from each document.
 
         Args:
@@ -300,7 +304,8 @@ class SentencePermutation(_Sentences):
 
     _needed = _parts
 
-    def __call__(self, documents: Sequence[Document], number: int = 0) -> dict[str, torch.Tensor]:
+    @door
+    def __call__(self, documents: Sequence, number: int = 0) -> dict[str, torch.Tensor]:
         """One shuffled passage from each document.
 
         Args:

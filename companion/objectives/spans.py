@@ -22,6 +22,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import check_fields, door
 from companion.objectives.causal import additive, eos_of, stream, table
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE
@@ -132,6 +133,7 @@ def _pieces(total: int, parts: int, generator: torch.Generator) -> list[int]:
 # --- span corruption ----------------------------------------------------------------------
 
 
+@door
 def pack(
     texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128
 ) -> np.ndarray:
@@ -181,6 +183,7 @@ class SpanCorruption:
     seed: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         if not 0 < self.share < 1:
             raise CourseError(f"share is {self.share}: give a number between 0 and 1")
         if self.mean < 1 or self.share / self.mean > 1 - self.share:
@@ -190,6 +193,7 @@ class SpanCorruption:
         _pad_of(self.tokenizer)
         self._sentinels = sentinels(self.tokenizer)
 
+    @door
     def __call__(self, rows, number: int = 0) -> dict[str, torch.Tensor]:
         """Corrupt one batch.
 
@@ -331,6 +335,10 @@ class PrefixLM:
     tokenizer: PreTrainedTokenizerBase
     seed: int = 0
 
+    def __post_init__(self):
+        check_fields(self)
+
+    @door
     def __call__(self, rows, number: int = 0) -> dict[str, torch.Tensor]:
         """Cut the rows of one batch.
 

@@ -10,31 +10,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from companion import checkpoints
 from companion.errors import CourseError
-from companion.guards import as_list, checked_scores, listed
+from companion.guards import checked_scores, checked_text, door, is_blank, listed
 from companion.objectives.lengths import longest
 from companion.prompting.article_tuning import Tuning, word_ids
 from companion.prompting.batching import batches, pad
+from companion.prompting.loaded import loaded
 from companion.prompting.projection import word_logits
 from companion.prompting.template import Encoded
-from companion.prompting.verbalizer import log_sum
-from companion.tokenization import only_special
+from companion.prompting.verbalizer import Words, log_sum
+from companion.tokenization import unknown_share, warn_of_unknown
 
 
 class Prompting(Tuning):
     """A masked LM that is asked one text at a time, and can be tuned on two label words.
 
     Args:
-        model: a course checkpoint, a local folder, a hub id, or a model object.
+        model: a course checkpoint, a local folder, a hub id, a model object, or what
+            ``companion.checkpoints.load`` gave.
         tokenizer: the tokenizer or its name; by default that of the checkpoint. A model object
             needs it.
 
     Attributes:
         scores_dict: ``token -> probability`` of the latest ``prompt_pred``.
         max_length: the most tokens that the model reads, special tokens included.
+        unknown: for each text of the latest call, the share of its tokens that are ``[UNK]``.
         prompt, goodToken, badToken: what ``fine_tune`` trained with and ``predict`` asks.
 
     Raises:
@@ -45,11 +47,12 @@ class Prompting(Tuning):
 
     def __init__(self, model: str | Path | PreTrainedModel = "bert-mini-en",
                  tokenizer: str | Path | PreTrainedTokenizerBase | None = None):
-        self.model, self.tokenizer = _loaded(model, tokenizer)
+        self.model, self.tokenizer = loaded(model, tokenizer)
         self.max_length = longest(self.model, self.tokenizer)
         self.scores_dict: dict[str, torch.Tensor] = {}
         self.prompt, self.goodToken, self.badToken = "Since it was [MASK].", "good", "bad"
 
+    @door
     @torch.no_grad()
     def prompt_pred(self, text: str) -> list[tuple[str, torch.Tensor]]:
         """The whole vocabulary at the mask of a text, most probable first.
@@ -73,8 +76,9 @@ class Prompting(Tuning):
         self.scores_dict = dict(ranked)
         return ranked
 
-    def compute_tokens_prob(self, text: str, token_list1: Sequence[str],
-                            token_list2: Sequence[str], *, border: float = 0.0) -> torch.Tensor:
+    @door
+    def compute_tokens_prob(self, text: str, token_list1: Words, token_list2: Words, *,
+                            border: float = 0.0) -> torch.Tensor:
         """How the probability of two word lists divides at the mask. Shape (2,), sums to 1.
 
         Each list counts with the *mean* probability of its words, so a longer list has no
@@ -93,15 +97,16 @@ class Prompting(Tuning):
         odds = self.log_odds([text], token_list1, token_list2)[0] - border
         return torch.stack([odds, -odds]).sigmoid()
 
+    @door
     @torch.no_grad()
-    def log_odds(self, texts: Sequence[str], token_list1: Sequence[str],
-                 token_list2: Sequence[str]) -> torch.Tensor:
+    def log_odds(self, texts: Sequence[str], token_list1: Words, token_list2: Words
+                 ) -> torch.Tensor:
         """For each text, log(mean probability of list 1 / mean probability of list 2).
 
         The numbers behind ``compute_tokens_prob``, for many texts. Shape (texts,), float32.
         """
         lists = {"token_list1": token_list1, "token_list2": token_list2}
-        lists = {name: [words] if isinstance(words, str) else as_list(words, name)
+        lists = {name: [words] if isinstance(words, str) else words
                  for name, words in lists.items()}
         texts = listed(texts)
         encoded, odds = self._encoded(texts), torch.empty(len(texts))
@@ -134,11 +139,13 @@ class Prompting(Tuning):
             result.ids.append(ids)
             result.masks.append([ids.index(self.tokenizer.mask_token_id)])
             result.truncated.append(0)
+        self.unknown = unknown_share(result.ids, self.tokenizer)
+        warn_of_unknown(self.unknown)
         return result
 
     def _ids(self, text: str) -> list[int]:
-        if not isinstance(text, str) or not text.strip():
-            raise CourseError("the text is empty or no str: give a text that ends in a prompt")
+        if is_blank(checked_text(text)):
+            raise CourseError("the text is empty: give a text that ends in a prompt")
         text = text.replace("[MASK]", self.tokenizer.mask_token)
         ids = self.tokenizer(text, verbose=False)["input_ids"]
         masks = ids.count(self.tokenizer.mask_token_id)
@@ -168,46 +175,3 @@ class Prompting(Tuning):
             order += group
         return torch.cat(rows)[torch.tensor(order).argsort()]
 
-
-def _loaded(model, tokenizer) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if isinstance(model, torch.nn.Module):
-        if tokenizer is None:
-            raise CourseError("a model object needs its tokenizer: Prompting(model=..., "
-                              "tokenizer=...)")
-        own = None
-    else:
-        model, own = checkpoints.load(model)
-    tokenizer = own if tokenizer is None else _tokenizer(tokenizer)
-    _refuse_unfit(model, tokenizer)
-    return model, tokenizer
-
-
-def _tokenizer(given: str | Path | PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    if isinstance(given, PreTrainedTokenizerBase):
-        return given
-    course = str(given) in checkpoints.COURSE
-    try:
-        found = AutoTokenizer.from_pretrained(checkpoints.folder(given) if course else given)
-    except (OSError, ValueError):
-        raise CourseError(f"no tokenizer is called '{given}': give a course checkpoint, a folder, "
-                          "a hub id or a tokenizer object") from None
-    checkpoints.refuse_tokenizer(given, found)
-    return found
-
-
-def _refuse_unfit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    if not any(kind.__name__.endswith("ForMaskedLM") for kind in type(model).__mro__):
-        raise CourseError(f"{type(model).__name__} is no masked LM: load it with "
-                          "AutoModelForMaskedLM")
-    if model.training:
-        raise CourseError("the model is in training mode, so dropout makes its answers random: "
-                          "call model.eval() first")
-    if tokenizer.mask_token is None:
-        raise CourseError("this tokenizer has no mask token: use the one of the model")
-    if only_special(tokenizer):
-        raise CourseError("this tokenizer has no words, so its files are missing: give the folder "
-                          "that has its tokenizer.json or vocab.txt")
-    entries = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > entries:
-        raise CourseError(f"the tokenizer has {len(tokenizer)} entries but the model {entries}: "
-                          "use the tokenizer that the model was trained with")

@@ -7,26 +7,27 @@ loss is the cross-entropy over the label words' logits at the mask.
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 
 import torch
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import as_list, is_count, is_number
+from companion.guards import door
 from companion.pretraining.loop import rate
 from companion.prompting.template import Encoded, Template
 from companion.prompting.training import refuse_ruined
 from companion.prompting.verbalizer import Label, Verbalizer
+from companion.tokenization import warn_of_unknown
 
 
 class Tuning:
     """The part of `Prompting` that learns. The steps of the loop are methods of their own, so
     that `faults.py` can spoil one of them at a time."""
 
+    @door
     def fine_tune(
-        self, sentences: Sequence[str], labels: Sequence[int],
+        self, sentences: Sequence[str], labels: Sequence,
         prompt: str = "Since it was [MASK].", goodToken: str = "good", badToken: str = "bad", *,
         epochs: int = 5, batch_size: int = 8, learning_rate: float = 5e-5, warmup: float = 0.1,
         max_length: int | None = None, seed: int = 0,
@@ -81,6 +82,7 @@ class Tuning:
         self.prompt, self.goodToken, self.badToken = prompt, goodToken, badToken
         return losses
 
+    @door
     @torch.no_grad()
     def predict(self, sentences: Sequence[str], max_length: int | None = None) -> list[int]:
         """1 where ``goodToken`` is at least as probable as ``badToken`` after the prompt, else 0.
@@ -121,7 +123,6 @@ class Tuning:
         return word_ids({0: [bad], 1: [good]}, self.tokenizer, _template(prompt).before)
 
     def _targets(self, labels: Sequence[int]) -> torch.Tensor:
-        labels = as_list(labels, "labels")
         # A row of an array cannot be looked up: "in" fails, or takes it for its one number.
         if wrong := [label for label in labels
                      if getattr(label, "ndim", 0) or label not in (0, 1)]:
@@ -130,18 +131,19 @@ class Tuning:
         return torch.tensor([int(label) for label in labels])
 
     def _prompted(self, sentences: Sequence[str], prompt: str, max_length: int | None) -> Encoded:
-        if not isinstance(prompt, str) or prompt.count("[MASK]") != 1:
+        if prompt.count("[MASK]") != 1:
             raise CourseError("the prompt must have one [MASK]: write one such as "
                               "'Since it was [MASK].'")
-        if max_length is not None and not is_count(max_length):
-            raise CourseError(f"max_length is {max_length!r}: give a whole number of tokens")
+        if max_length is not None and max_length < 1:
+            raise CourseError(f"max_length is {max_length}: give at least one token")
         limit = self.max_length if max_length is None else min(max_length, self.max_length)
         encoded = _template(prompt).encode(self.tokenizer, sentences, limit)
         if max_length is None and any(encoded.truncated):
             number = next(i for i, cut in enumerate(encoded.truncated) if cut)
             raise CourseError(f"sentence {number} has {encoded.truncated[number]} tokens more than "
                               f"the model reads: shorten it, or give max_length={limit} to cut it")
-        self.truncated = encoded.truncated
+        self.truncated, self.unknown = encoded.truncated, encoded.unknown
+        warn_of_unknown(self.unknown)
         return encoded
 
 
@@ -161,14 +163,13 @@ def word_ids(words: Mapping[Label, Sequence[str]], tokenizer: PreTrainedTokenize
 
 
 def _refuse_settings(epochs, batch_size, learning_rate, warmup, seed) -> None:
-    good = {"epochs": is_count(epochs), "batch_size": is_count(batch_size),
-            "learning_rate": is_number(learning_rate) and 0 < learning_rate < 1,
-            "warmup": is_number(warmup) and 0 <= warmup < 1, "seed": isinstance(seed, Integral)}
+    good = {"epochs": epochs >= 1, "batch_size": batch_size >= 1,
+            "learning_rate": 0 < learning_rate < 1, "warmup": 0 <= warmup < 1,
+            "seed": abs(seed) < 2**63}
     for name, fits in good.items():
         if not fits:
             raise CourseError(f"{name} is out of range: use at least 1 epoch and 1 sentence, a "
-                              "learning rate such as 5e-5, a warm-up below 1, and a whole number "
-                              "as seed")
+                              "learning rate such as 5e-5, a warm-up below 1, and a smaller seed")
 
 
 def _refuse_half(model: PreTrainedModel) -> None:

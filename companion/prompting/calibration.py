@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import torch
 
 from companion.errors import CourseError
+from companion.guards import door
 
 CONTENT_FREE = ("N/A", "", "[MASK]")
 
 
+@door
 def contextual(scores: torch.Tensor) -> torch.Tensor:
     """From scores of content-free inputs (Zhao et al., 2021, section 5). Shape (labels,).
 
@@ -28,23 +30,34 @@ def contextual(scores: torch.Tensor) -> torch.Tensor:
     return math.log(len(scores)) - scores.log_softmax(-1).logsumexp(0)
 
 
+@door
 def prior_matching(scores: torch.Tensor, prior: Sequence[float] | None = None,
                    steps: int = 10_000) -> torch.Tensor:
     """The bias with which the *mean probability* of each label is ``prior``. Shape (labels,).
 
     From scores of unlabelled texts (Liusie et al., 2023). The mean of the bias is 0.
+
+    Raises:
+        CourseError: scores that are no numbers, a prior that is none; scores so far apart that
+            the bias is not found in ``steps`` steps.
     """
     scores = _checked(scores).double()
     target = shares(prior, scores.shape[1]).log()
     bias = torch.zeros(scores.shape[1], dtype=torch.float64)
     for _ in range(steps):
-        step = target - (scores + bias).log_softmax(-1).exp().mean(0).log()
+        # The log of the mean probability, without leaving logarithms: it may be 0 in numbers.
+        mean = (scores + bias).log_softmax(-1).logsumexp(0) - math.log(len(scores))
+        step = target - mean
         bias += step
         if step.abs().max() < 1e-9:
             break
+    else:
+        raise CourseError(f"no bias was found in {steps} steps, so far apart are the scores: "
+                          'calibrate with "median", or by hand')
     return (bias - bias.mean()).float()
 
 
+@door
 def median(scores: torch.Tensor, prior: Sequence[float] | None = None) -> torch.Tensor:
     """For two labels, the bias with which the *share of texts* given each label is ``prior``.
 
@@ -75,7 +88,9 @@ def shares(prior: Sequence[float] | None, labels: int) -> torch.Tensor:
 
 
 def _checked(scores: torch.Tensor) -> torch.Tensor:
-    if scores.ndim != 2 or not len(scores):
+    if scores.ndim != 2 or not scores.numel():
         raise CourseError(f"scores have shape {tuple(scores.shape)}: give (texts, labels), not "
                           "empty")
+    if not scores.isfinite().all():
+        raise CourseError("a score is NaN or infinite: leave its text out")
     return scores.float()

@@ -1,22 +1,24 @@
 """A classifier that was never trained as one: template, masked LM, verbalizer."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from companion.errors import CourseError
-from companion.guards import as_list, checked_scores, listed
+from companion.guards import checked_scores, door, listed
 from companion.objectives.lengths import longest
-from companion.objectives.masked import head_of
 from companion.pretraining.loop import fast_at_bf16
 from companion.prompting import calibration
 from companion.prompting.batching import batches, pad
+from companion.prompting.loaded import loaded
 from companion.prompting.projection import word_logits
 from companion.prompting.template import Encoded, Input, Template
-from companion.prompting.verbalizer import Label, Verbalizer
+from companion.prompting.verbalizer import Label, Verbalizer, numbers, plain
+from companion.tokenization import warn_of_unknown
 
 PRECISIONS = ("fp32", "bf16", "auto")
 
@@ -51,10 +53,13 @@ class Predictor:
     Attributes:
         labels: in the order of the scores.
         truncated: for each text of the latest call, how many of its tokens were cut off.
+        unknown: for each text of the latest call, the share of its tokens that are ``[UNK]``.
+            A warning tells when it is above a third.
     """
 
     labels: tuple[Label, ...]
     truncated: list[int]
+    unknown: list[float]
 
     def scores(self, texts: Sequence[Input], calibrated: bool = True) -> torch.Tensor:
         raise NotImplementedError
@@ -68,22 +73,23 @@ class Predictor:
         return [self.labels[i] for i in self.scores(texts).argmax(-1).tolist()]
 
     def evaluate(self, texts: Sequence[Input], labels: Sequence[Label]) -> dict[str, float]:
-        """``accuracy``, ``count`` of texts, and how many of them were ``truncated``.
+        """``accuracy``, ``count`` of texts, how many were ``truncated``, and ``unknown``: the mean
+        share of their tokens that are ``[UNK]``.
 
         Raises:
             CourseError: one text in place of a list, another number of labels than of texts, a
                 label that the verbalizer does not have.
         """
-        texts, labels = listed(texts), as_list(labels, "labels")
+        texts, labels = listed(texts), plain(labels)
         if len(texts) != len(labels):
             raise CourseError(f"there are {len(texts)} texts and {len(labels)} labels: give one "
                               "label for each text")
-        if unknown := [label for label in labels if label not in self.labels]:
-            raise CourseError(f"the label {unknown[0]!r} is none of the verbalizer's "
-                              f"({', '.join(map(repr, self.labels))}): use the same names in both")
-        right = sum(a == b for a, b in zip(self.predict(texts), labels))
+        right = numbers(labels, self.labels)
+        found = self.scores(texts).argmax(-1).tolist()
+        right = sum(a == b for a, b in zip(found, right))
         return {"accuracy": right / len(texts), "count": len(texts),
-                "truncated": sum(cut > 0 for cut in self.truncated)}
+                "truncated": sum(cut > 0 for cut in self.truncated),
+                "unknown": sum(self.unknown) / len(texts)}
 
 
 class PromptClassifier(Predictor):
@@ -95,9 +101,12 @@ class PromptClassifier(Predictor):
     different numbers of tokens are compared the constant is needed, and the whole vocabulary.
 
     Args:
-        model: a masked LM, in evaluation mode.
+        model: a masked LM in evaluation mode, the name of its checkpoint, or what
+            ``companion.checkpoints.load`` gave.
         template: with one ``{mask}``, which is repeated for words of several tokens; or with
-            as many as each of the label words has tokens.
+            as many as each of the label words has tokens. A str becomes a ``Template``.
+        verbalizer: the label words; a dictionary becomes a ``Verbalizer``.
+        tokenizer: needed only where ``model`` is nothing but a model.
         precision: ``"fp32"``: the same predictions as text by text with the whole model;
             ``"bf16"``: faster on some processors, scores differ in the third digit;
             ``"auto"``: bf16 where it is fast.
@@ -111,17 +120,19 @@ class PromptClassifier(Predictor):
             fit them, a model in training mode or without a masked-LM head.
     """
 
-    def __init__(self, model: PreTrainedModel, template: Template, verbalizer: Verbalizer, *,
-                 tokenizer: PreTrainedTokenizerBase, precision: str = "fp32",
-                 tokens: int = 1024):
-        head_of(model)  # says what to load, where there is none
-        if model.training:
-            raise CourseError("the model is in training mode, so dropout makes its answers "
-                              "random: call model.eval() first")
+    @door
+    def __init__(self, model: Any, template: str | Template, verbalizer: Mapping | Verbalizer, *,
+                 tokenizer: Any = None, precision: str = "fp32", tokens: int = 1024):
+        model, tokenizer = loaded(model, tokenizer)
+        template = Template(template) if isinstance(template, str) else template
+        if isinstance(verbalizer, Mapping):
+            verbalizer = Verbalizer(verbalizer)
+        if tokens < 1:
+            raise CourseError(f"tokens is {tokens}: give at least 1")
         self.model, self.template, self.verbalizer = model, template, verbalizer
         self.tokenizer, self.tokens = tokenizer, tokens
         self.half = in_bf16(precision)
-        self.labels, self.truncated = verbalizer.labels, []
+        self.labels, self.truncated, self.unknown = verbalizer.labels, [], []
         self.max_length = longest(model, tokenizer)
         self._words = verbalizer.tokens(tokenizer, template.before)
         self._counts = sorted({len(ids) for ids in self._words})
@@ -131,6 +142,7 @@ class PromptClassifier(Predictor):
                               "it is repeated for longer words")
         self.calibrate("none")
 
+    @door
     def calibrate(self, method: str, texts: Sequence[Input] | None = None,
                   prior: Sequence[float] | None = None) -> "PromptClassifier":
         """Choose the bias that is added to the scores of each label. No label is read.
@@ -181,7 +193,8 @@ class PromptClassifier(Predictor):
                                            content_free)
             if result is None:
                 result = torch.empty(len(texts), len(self._words))
-                self.truncated = encoded.truncated
+                self.truncated, self.unknown = encoded.truncated, encoded.unknown
+                warn_of_unknown(self.unknown)
             self.truncated = [max(pair) for pair in zip(self.truncated, encoded.truncated)]
             which = [i for i, ids in enumerate(self._words) if len(ids) == count]
             result[:, which] = self._scored(encoded, [self._words[i] for i in which])

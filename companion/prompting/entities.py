@@ -5,11 +5,12 @@ Prompting for named entities by filling in a template for every span is the idea
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from companion.entity import Entity
 from companion.errors import CourseError
-from companion.guards import as_list, listed
-from companion.prompting.candidates import FILTERS, Scored, candidates, resolve
+from companion.guards import as_list, door, listed
+from companion.prompting.candidates import Scored, candidates, resolve
 from companion.prompting.classifier import PromptClassifier
 
 PROMPT = "{text} {span} is a type of {mask}."
@@ -38,7 +39,8 @@ class EntityFinder:
             label, ``longest`` below 1, an unknown filter.
     """
 
-    def __init__(self, classifier: PromptClassifier, none: str = "O", longest: int = 4,
+    @door
+    def __init__(self, classifier: PromptClassifier, none: Any = "O", longest: int = 4,
                  only: str = "capitals"):
         if set(classifier.template.slots) != {"text", "span"}:
             raise CourseError(f"the template has the slots "
@@ -47,13 +49,12 @@ class EntityFinder:
         if none not in classifier.labels:
             raise CourseError(f"the verbalizer has no label {none!r} for what is no entity: add "
                               "it, with words such as 'thing'")
-        candidates("a", longest)
-        if only not in FILTERS:
-            raise CourseError(f"unknown filter {only!r}: use one of {', '.join(FILTERS)}")
+        candidates("a", longest, only)
         self.classifier, self.none, self.longest, self.only = classifier, none, longest, only
         self.types = [label for label in classifier.labels if label != none]
         self.margin = 0.0
 
+    @door
     def calibrate(self, on: bool = True, free: Mapping[str, str] = FREE) -> "EntityFinder":
         """Subtract what the model answers about *It* without a text (Zhao et al., 2021).
 
@@ -117,6 +118,7 @@ class EntityFinder:
         return [[span.entity for span in resolve(own) if span.score >= self.margin]
                 for own in self.scores(texts)]
 
+    @door
     def choose_margin(self, texts: Sequence[str], gold: Sequence[Sequence[Entity]]) -> float:
         """Set ``margin`` to what gives the best entity F1 on labelled sentences.
 

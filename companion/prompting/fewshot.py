@@ -10,12 +10,13 @@ among the 8 of K = 8. Draws of different seeds are independent of each other.
 import hashlib
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from datasets import Dataset
+from pandas import DataFrame
 
 from companion.errors import CourseError
-from companion.guards import as_list, is_count
+from companion.guards import door
 
 SEEDS = (13, 21, 42, 87, 100)  # those of Gao et al.
 SIZES = (4, 8, 16, 32, 64)  # K
@@ -26,7 +27,8 @@ def key(seed: int, name: str) -> str:
     return hashlib.sha256(f"few-shot {seed}: {name}".encode()).hexdigest()
 
 
-def draw(split: Dataset, k: int, seed: int) -> tuple[Dataset, Dataset]:
+@door
+def draw(split: Dataset | DataFrame, k: int, seed: int) -> tuple[Dataset, Dataset]:
     """K examples per class to learn from, and K others per class for validation.
 
     Within a class, the examples stand in the order of ``key``. Every first one goes to the
@@ -34,7 +36,8 @@ def draw(split: Dataset, k: int, seed: int) -> tuple[Dataset, Dataset]:
     their K.
 
     Args:
-        split: *training* split with the columns ``label`` and ``id``.
+        split: *training* split with the column ``label``. Without a column ``id``, the number of
+            a row is its id, so that the draw depends on the order of the rows.
         k: examples per class, at least 1.
         seed: one of ``SEEDS``; another one for choosing settings.
 
@@ -42,9 +45,10 @@ def draw(split: Dataset, k: int, seed: int) -> tuple[Dataset, Dataset]:
         ``(training, validation)``, each with k rows of every class, classes taken in turn.
 
     Raises:
-        CourseError: columns missing, k below 1, fewer than two classes, or a class with fewer
-            than 2 k examples.
+        CourseError: no column ``label``, a row without label, k below 1, fewer than two classes,
+            or a class with fewer than 2 k examples.
     """
+    split = _with_ids(split)
     groups = _by_class(split, k)
     names = split["id"][:]  # a slice: walking over a column one by one takes much longer
     order = [sorted(group, key=lambda place: key(seed, names[place])) for group in groups]
@@ -52,16 +56,33 @@ def draw(split: Dataset, k: int, seed: int) -> tuple[Dataset, Dataset]:
     return split.select(parts[0]), split.select(parts[1])
 
 
+def _with_ids(split: Dataset | DataFrame) -> Dataset:
+    """The split as a Dataset with ids that are texts."""
+    if isinstance(split, DataFrame):
+        split = Dataset.from_pandas(split.rename(columns=str), preserve_index=False)
+    ids = split["id"][:] if "id" in split.column_names else range(len(split))
+    if all(isinstance(i, str) for i in ids):
+        return split
+    if "id" in split.column_names:
+        split = split.remove_columns("id")
+    return split.add_column("id", [str(i) for i in ids])
+
+
 def _by_class(split: Dataset, k: int) -> list[list[int]]:
-    missing = {"label", "id"} - set(split.column_names)
-    if missing:
-        raise CourseError(f"the split has no column '{min(missing)}': take one of "
-                          "companion.corpora")
-    if not is_count(k):
+    if "label" not in split.column_names:
+        raise CourseError("the split has no column 'label': name the column of the labels so")
+    if k < 1:
         raise CourseError(f"K is {k}: give at least 1 example per class")
     labels = split["label"][:]
-    groups = [[i for i, label in enumerate(labels) if label == kind]
-              for kind in sorted(set(labels))]
+    for row, label in enumerate(labels):
+        if label is None or label != label or not isinstance(label, Hashable):
+            raise CourseError(f"row {row} has no label: fill it, or drop the row")
+    try:
+        kinds = sorted(set(labels))
+    except TypeError:
+        raise CourseError("the labels are of several types: make all of them str, or all "
+                          "numbers") from None
+    groups = [[i for i, label in enumerate(labels) if label == kind] for kind in kinds]
     if len(groups) < 2:
         raise CourseError(f"the split has {len(groups)} classes: a draw needs at least two")
     smallest = min(map(len, groups))
@@ -73,10 +94,11 @@ def _by_class(split: Dataset, k: int) -> list[list[int]]:
 
 def checksum(parts: Sequence[Dataset]) -> str:
     """16 hexadecimal digits that change when any example or its place changes."""
-    names = "\n".join(name for part in parts for name in part["id"][:])
+    names = "\n".join(str(name) for part in parts for name in part["id"][:])
     return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
+@door
 def compare(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
     """Two methods after the same draws: is their difference larger than their spread?
 
@@ -92,10 +114,10 @@ def compare(first: Sequence[float], second: Sequence[float]) -> dict[str, float]
     Raises:
         CourseError: fewer than two seeds, or not the same number of both.
     """
-    first, second = as_list(first, "first"), as_list(second, "second")
     if len(first) != len(second) or len(first) < 2:
         raise CourseError(f"{len(first)} and {len(second)} accuracies: give one of each method "
                           "for every seed, and at least two seeds")
+    first, second = [float(a) for a in first], [float(b) for b in second]
     pairs = [a - b for a, b in zip(first, second)]
     return {"difference": statistics.mean(pairs),
             "joint": math.hypot(statistics.stdev(first), statistics.stdev(second)),

@@ -6,31 +6,32 @@ are trained. It is the yardstick for prompt tuning, so it has the same loop and 
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import skip_init
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import as_list, checked_scores, is_number
+from companion.guards import checked_scores, door, is_blank, listed
 from companion.objectives.contrastive import POOLINGS, embed
 from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
 from companion.prompting.classifier import Predictor, in_bf16
+from companion.prompting.loaded import loaded
 from companion.prompting.training import Budget, check_examples, follow
-from companion.prompting.tuning import numbers
-from companion.prompting.verbalizer import Label
-from companion.tokenization import fast_backend
+from companion.prompting.verbalizer import Label, numbers, plain
+from companion.tokenization import fast_backend, unknown_share, warn_of_unknown
 
 
 class HeadClassifier(Predictor):
     """An encoder, one vector for a text, and a linear layer.
 
     Args:
-        model: a model of Hugging Face; a head that it has is not used.
+        model: a model of Hugging Face, the name of a checkpoint, or what
+            ``companion.checkpoints.load`` gave; a head that it has is not used.
         labels: in the order of the scores.
         pooling: ``"mean"`` over the tokens, or ``"cls"``: the state of the first token.
         cut: the side of a long text that is cut off, ``"end"`` or ``"beginning"``.
@@ -46,20 +47,19 @@ class HeadClassifier(Predictor):
             ``cut`` or ``precision``.
     """
 
-    def __init__(self, model: PreTrainedModel, labels: Sequence[Label], *,
-                 tokenizer: PreTrainedTokenizerBase, pooling: str = "mean", cut: str = "end",
-                 seed: int = 0, precision: str = "fp32", tokens: int = 4096):
-        _refuse_settings(pooling, cut)
-        labels = as_list(labels, "labels")
-        if len(set(labels)) < 2:
+    @door
+    def __init__(self, model: Any, labels: Sequence, *, tokenizer: Any = None,
+                 pooling: str = "mean", cut: str = "end", seed: int = 0, precision: str = "fp32",
+                 tokens: int = 4096):
+        _refuse_settings(pooling, cut, tokens)
+        labels = plain(labels)
+        if not all(isinstance(label, Hashable) for label in labels) or len(set(labels)) < 2:
             raise CourseError("there are fewer than two labels: give a list of different labels")
-        if model.training:
-            raise CourseError("the model is in training mode, so dropout makes its answers "
-                              "random: call model.eval() first")
+        model, tokenizer = loaded(model, tokenizer, "encoder")
         self.model, self.tokenizer, self.labels = model, tokenizer, tuple(labels)
         self.pooling, self.cut, self.tokens = pooling, cut, tokens
         self.half = in_bf16(precision)
-        self.max_length, self.truncated = longest(model, tokenizer), []
+        self.max_length, self.truncated, self.unknown = longest(model, tokenizer), [], []
         width = model.config.hidden_size
         # skip_init: the state of the global random generator stays as it is.
         self.head = skip_init(nn.Linear, width, len(self.labels)).to(model.device)
@@ -67,20 +67,20 @@ class HeadClassifier(Predictor):
         self.head.weight.data = (0.02 * start).to(model.device)  # BERT's spread
         self.head.bias.data.zero_()
 
+    @door
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Rows of ids with the tokenizer's special tokens, cut to ``max_length``.
 
         Raises:
             CourseError: no texts, one in place of a list, one that is empty, a slow tokenizer.
         """
-        texts = as_list(texts, "texts")
-        if not texts:
-            raise CourseError("there are no texts: give a list of at least one text")
-        for place, text in enumerate(texts):
-            if not isinstance(text, str) or not text.strip():
-                raise CourseError(f"text {place} is empty or no text: leave it out")
+        for place, text in enumerate(listed(texts)):
+            if is_blank(text):
+                raise CourseError(f"text {place} is empty: leave it out")
         encodings = fast_backend(self.tokenizer).encode_batch(texts)
         self.truncated = [max(0, len(e.ids) - self.max_length) for e in encodings]
+        self.unknown = unknown_share([e.ids for e in encodings], self.tokenizer)
+        warn_of_unknown(self.unknown)
         return [self._shortened(e, gone) for e, gone in zip(encodings, self.truncated)]
 
     def _shortened(self, encoding, gone: int) -> list[int]:
@@ -112,13 +112,16 @@ class HeadClassifier(Predictor):
         return checked_scores(self.head(features).cpu())
 
 
-def _refuse_settings(pooling: str, cut: str) -> None:
+def _refuse_settings(pooling: str, cut: str, tokens: int) -> None:
+    if tokens < 1:
+        raise CourseError(f"tokens is {tokens}: give at least 1")
     if pooling not in POOLINGS:
         raise CourseError(f"pooling is {pooling!r}: give one of {', '.join(POOLINGS)}")
     if cut not in ("end", "beginning"):
         raise CourseError(f'cut is {cut!r}: use "end" or "beginning"')
 
 
+@door
 def head_tuning(classifier: HeadClassifier, texts: Sequence[str], labels: Sequence[Label],
                 budget: Budget = Budget(), dropout: float = 0.1, in_place: bool = False,
                 progress: bool = False) -> tuple[HeadClassifier, list[float]]:
@@ -139,7 +142,7 @@ def head_tuning(classifier: HeadClassifier, texts: Sequence[str], labels: Sequen
             that is no share, a loss or weights that are no longer finite.
     """
     texts, labels = check_examples(texts, labels)
-    if not is_number(dropout) or not 0 <= dropout < 1:
+    if not 0 <= dropout < 1:
         raise CourseError(f"dropout is {dropout}: give a share below 1")
     targets = torch.tensor(numbers(labels, classifier.labels))
     tuned = classifier if in_place else copy.copy(classifier)

@@ -49,7 +49,7 @@ class SoftTemplate(Template):
         super().__init__(template.pattern, template.shorten, template.cut)
         self.first = first
 
-    def encode(self, tokenizer: PreTrainedTokenizerBase, inputs: Sequence[Input], max_length: int,
+    def encode(self, tokenizer: PreTrainedTokenizerBase, texts: Sequence[Input], max_length: int,
                masks: int = 1, content_free: bool = False) -> Encoded:
         """As ``Template.encode``, with the ids of soft words.
 
@@ -57,7 +57,7 @@ class SoftTemplate(Template):
             CourseError: as there; a text that changes tokens of the template, with which it
                 grows together, so that the soft words would stand for others.
         """
-        encoded = super().encode(tokenizer, inputs, max_length, masks, content_free)
+        encoded = super().encode(tokenizer, texts, max_length, masks, content_free)
         ends = ends_of(self, tokenizer, masks)
         (usual,) = super().encode(tokenizer, ["a"], 10_000, masks).ids
         usual = [usual[place] for place in own_places(usual, ends, tokenizer)]

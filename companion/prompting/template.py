@@ -6,14 +6,14 @@ byte-level BPE and SentencePiece write a word differently after a space than wit
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Formatter
 
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import listed
-from companion.tokenization import fast_backend
+from companion.guards import door, is_blank, listed
+from companion.tokenization import fast_backend, unknown_share
 
 MASK = "mask"  # the name of the gap in a pattern
 Input = str | Mapping[str, str]
@@ -27,11 +27,13 @@ class Encoded:
         ids: one list of token ids for each text.
         masks: for each text the positions of the template's masks, in order.
         truncated: for each text how many of its tokens were cut off.
+        unknown: for each text the share of its tokens that are ``[UNK]``.
     """
 
     ids: list[list[int]]
     masks: list[list[int]]
     truncated: list[int]
+    unknown: list[float] = field(default_factory=list)
 
 
 class Template:
@@ -52,6 +54,7 @@ class Template:
             is not there, or that stands in the pattern twice.
     """
 
+    @door
     def __init__(self, pattern: str, shorten: str | None = None, cut: str = "end"):
         self.pattern, self.cut = pattern, cut
         self._parts = _parse(pattern)
@@ -75,10 +78,11 @@ class Template:
     def __repr__(self) -> str:
         return f"Template({self.pattern!r})"
 
+    @door
     def encode(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        inputs: Sequence[Input],
+        texts: Sequence[Input],
         max_length: int,
         masks: int = 1,
         content_free: bool = False,
@@ -86,7 +90,7 @@ class Template:
         """Fill in the template and tokenise it, with the tokenizer's special tokens.
 
         Args:
-            inputs: texts, or a dictionary for each with the text of every slot.
+            texts: texts, or a dictionary for each with the text of every slot.
             max_length: the most tokens that the model reads, special tokens included.
             masks: how many masks to put where the pattern has one (for words of several
                 tokens).
@@ -107,7 +111,7 @@ class Template:
         gap = tokenizer.mask_token * masks
         special = () if content_free else _special(tokenizer)
         filled = [self._render(self._values(entry, number, special), gap)
-                  for number, entry in enumerate(listed(inputs))]
+                  for number, entry in enumerate(listed(texts))]
         result = Encoded([], [], [])
         encodings = backend.encode_batch([text for text, _ in filled])
         for number, (encoding, (text, spans)) in enumerate(zip(encodings, filled)):
@@ -115,6 +119,10 @@ class Template:
             if len(positions) != masks * self.places:
                 raise CourseError(f"text {number} and the template make another mask together: "
                                   "put spaces around the slot")
+            read = _read(encoding, spans)
+            if special and not all(read):
+                raise CourseError(f"text {number} has no token: leave it out")
+            result.unknown += unknown_share([sum(read, [])], tokenizer)
             gone = self._gone(encoding, text, spans, len(ids) - max_length, number)
             result.truncated.append(len(gone))
             if gone:
@@ -124,6 +132,7 @@ class Template:
             result.masks.append(positions)
         return result
 
+    @door
     def fill(self, entry: Input, mask: str = "[MASK]") -> str:
         """The filled-in template as a text, to read it. ``mask`` is written for the gaps."""
         return self._render(self._values(entry, 0, ()), mask)[0]
@@ -134,9 +143,6 @@ class Template:
                 raise CourseError(f"the template has {len(self.slots)} slots, not one: give a "
                                   f"dictionary with the slots ({', '.join(self.slots) or 'none'})")
             entry = {self.slots[0]: entry}
-        if not isinstance(entry, Mapping):
-            raise CourseError(f"text {number} is a {type(entry).__name__}: give a str, or a "
-                              "dictionary of slots")
         if set(entry) != set(self.slots):
             raise CourseError(f"text {number} has the slots {', '.join(map(str, entry)) or 'none'}:"
                               f" this template wants {', '.join(self.slots) or 'none'}")
@@ -171,8 +177,6 @@ class Template:
 
 def _parse(pattern: str) -> list[tuple[str, str | None]]:
     """Pairs of literal text and the name of the slot after it."""
-    if not isinstance(pattern, str):
-        raise CourseError(f"the template is a {type(pattern).__name__}: give a str")
     try:
         parsed = list(Formatter().parse(pattern.replace("[MASK]", "{mask}")))
     except ValueError:
@@ -202,15 +206,19 @@ def _special(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 
 def _refuse(text: str, where: str, special: Sequence[str]) -> None:
-    """Without ``special``, whatever is a str passes."""
-    if not isinstance(text, str):
-        raise CourseError(f"{where} is a {type(text).__name__}: give a str")
-    if special and not text.strip():
+    """Without ``special``, every text passes."""
+    if special and is_blank(text):
         raise CourseError(f"{where} is empty: leave it out, or give a text")
     for token in special:
         if token in text:
             raise CourseError(f"{where} holds the special token {token}: take it out of the text; "
                               "masks belong in the template")
+
+
+def _read(encoding, spans: list[tuple]) -> list[list[int]]:
+    """For each slot the ids of the tokens that have a character of its text."""
+    return [[i for i, (first, last) in zip(encoding.ids, encoding.offsets)
+             if first < end and last > start] for _, start, end in spans]
 
 
 def _masks(encoding, spans: list[tuple], mask_id: int) -> list[int]:

@@ -7,10 +7,9 @@ weights on the same machine.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -18,8 +17,9 @@ from torch import nn
 from tqdm import tqdm
 
 from companion.errors import CourseError
-from companion.guards import as_list, is_count, is_number
+from companion.guards import check_fields, listed
 from companion.pretraining.loop import fast_at_bf16, rate
+from companion.prompting.verbalizer import plain
 
 PRECISIONS = ("auto", "no", "bf16")
 
@@ -50,20 +50,19 @@ class Budget:
     precision: str = "auto"
 
     def __post_init__(self):
+        check_fields(self)
         for name in ("steps", "size"):
-            if not is_count(getattr(self, name)):
-                raise CourseError(f"{name} is {getattr(self, name)}: give a whole number of at "
-                                  "least 1")
+            if getattr(self, name) < 1:
+                raise CourseError(f"{name} is {getattr(self, name)}: give at least 1")
         for name in ("rate", "fresh_rate"):
             value = getattr(self, name)
-            none = value is None and name == "fresh_rate"
-            if not none and not (is_number(value) and 0 < value < math.inf):
+            if value is not None and value <= 0:
                 raise CourseError(f"{name} is {value}: give a number above 0")
-        if not is_number(self.warmup) or not 0 <= self.warmup <= 1:
+        if not 0 <= self.warmup <= 1:
             raise CourseError(f"warmup is {self.warmup}: give a share from 0 to 1")
-        if not is_number(self.decay) or not 0 <= self.decay < math.inf:
+        if self.decay < 0:
             raise CourseError(f"decay is {self.decay}: give a number of at least 0")
-        if not isinstance(self.seed, Integral) or self.seed < 0:
+        if self.seed < 0:
             raise CourseError(f"seed is {self.seed}: give a whole number of at least 0")
         if self.precision not in PRECISIONS:
             raise CourseError(f"precision is '{self.precision}': give one of "
@@ -72,11 +71,7 @@ class Budget:
 
 def check_examples(texts: Iterable, labels: Iterable) -> tuple[list, list]:
     """Both as lists. Refuses one text in place of a list, nothing, and labels that do not fit."""
-    if isinstance(texts, (str, Mapping)):
-        raise CourseError("texts is one text: give a list of texts")
-    texts, labels = as_list(texts, "texts"), as_list(labels, "labels")
-    if not texts:
-        raise CourseError("there are no texts: give at least one example of each label")
+    texts, labels = listed(texts), plain(labels)
     if len(texts) != len(labels):
         raise CourseError(f"{len(texts)} texts but {len(labels)} labels: give a list with one "
                           "label for each text")

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from companion.errors import CourseError
+from companion.guards import door
 from companion.objectives.masked import head_of
 from companion.prompting.batching import pad
 from companion.prompting.classifier import PromptClassifier
@@ -20,7 +21,8 @@ from companion.prompting.projection import word_logits
 from companion.prompting.soft import soft_prompt
 from companion.prompting.template import Input
 from companion.prompting.training import Budget, check_examples, follow
-from companion.prompting.verbalizer import Label
+from companion.prompting.verbalizer import Label, numbers
+from companion.tokenization import warn_of_unknown
 
 PARTS = ("all", "head", "prompt")
 
@@ -48,6 +50,8 @@ class Examples:
             classifier.tokenizer, texts, classifier.max_length, 1 if places > 1 else count)
             for count in self.counts]
         classifier.truncated = [max(cuts) for cuts in zip(*(e.truncated for e in self.encoded))]
+        classifier.unknown = self.encoded[0].unknown
+        warn_of_unknown(classifier.unknown)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -83,15 +87,7 @@ class Examples:
         return logits[:, torch.arange(count), pieces].mean(-1)
 
 
-def numbers(labels: Sequence[Label], known: Sequence[Label]) -> list[int]:
-    """The place of each label in the order of the scores."""
-    for label in labels:
-        if label not in known:
-            raise CourseError(f"the label {label!r} is none of {', '.join(map(repr, known))}: use "
-                              "the same names in both")
-    return [list(known).index(label) for label in labels]
-
-
+@door
 def tune(classifier: PromptClassifier, texts: Sequence[Input], labels: Sequence[Label],
          budget: Budget = Budget(), part: str = "all", in_place: bool = False,
          progress: bool = False) -> tuple[PromptClassifier, list[float]]:

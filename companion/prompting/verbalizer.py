@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import as_list
+from companion.guards import as_list, door, is_blank
 from companion.tokenization import fast_backend, marks_beginnings, word_starts
 
 Label = Hashable
@@ -32,8 +32,8 @@ class Verbalizer:
 
     Words are looked up as they are written at the gap of the template. After a space that is
     ``Ġgreat`` in RoBERTa and ``▁great`` in ALBERT; where no space is before the gap, as in
-    Chinese, it is the piece without the mark. A word of several tokens is scored with one mask for each token; its score is
-    the mean log-probability of its tokens at their masks (Schick and Schütze, 2021b, fill
+    Chinese, it is the piece without the mark. A word of several tokens is scored with one mask
+    for each token; its score is the mean log-probability of its tokens at their masks (Schick and Schütze, 2021b, fill
     them one after another instead, which costs one pass per token and text).
 
     Args:
@@ -47,12 +47,13 @@ class Verbalizer:
             given twice or stands under two labels, an unknown aggregation.
     """
 
+    @door
     def __init__(self, words: Mapping[Label, Words], aggregation: str = "logsumexp",
                  several_tokens: bool = False):
         if aggregation not in AGGREGATIONS:
             raise CourseError(f"unknown aggregation {aggregation!r}: "
                               f"use one of {', '.join(AGGREGATIONS)}")
-        if not isinstance(words, Mapping) or len(words) < 2:
+        if len(words) < 2:
             raise CourseError("the verbalizer has fewer than two labels: give a dictionary "
                               "{label: [words], label: [words]}")
         self.words = {label: _listed(label, entry) for label, entry in words.items()}
@@ -60,10 +61,10 @@ class Verbalizer:
         _refuse_twice([(label, word, word) for label, word in self.pairs])
 
     @classmethod
-    def from_words(cls, labels: Mapping[str, Label], **settings) -> "Verbalizer":
+    @door
+    def from_words(cls, labels: Mapping, **settings) -> "Verbalizer":
         """From the inverted dictionary ``{"great": "pos", "bad": "neg"}``."""
-        if not isinstance(labels, Mapping) or not all(
-                isinstance(label, Hashable) for label in labels.values()):
+        if not all(isinstance(label, Hashable) for label in labels.values()):
             raise CourseError('from_words takes one label for each word: give a dictionary such '
                               'as {"great": "pos", "bad": "neg"}')
         words: dict[Label, list[str]] = {}
@@ -106,8 +107,9 @@ class Verbalizer:
                                   "be an answer")
             if len(ids) > 1 and not self.several_tokens:
                 pieces = " ".join(tokenizer.convert_ids_to_tokens(list(ids)))
-                raise CourseError(f"'{word}' is {len(ids)} tokens ({pieces}): "
-                                  f"{_advice(tokenizer, word, before)}, or allow several_tokens=True")
+                advice = _advice(tokenizer, word, before)
+                raise CourseError(f"'{word}' is {len(ids)} tokens ({pieces}): {advice}, or allow "
+                                  "several_tokens=True")
         _refuse_twice([(label, word, ids) for (label, word), ids in zip(self.pairs, found)])
         return found
 
@@ -154,6 +156,27 @@ def vocabulary_words(tokenizer: PreTrainedTokenizerBase, before: str = " ") -> d
     return {word: i for i, word in words.items() if "\ufffd" not in word}  # half a character
 
 
+def plain(labels: Sequence[Label]) -> list[Label]:
+    """Labels of any container as a list; what an array or a tensor holds becomes a number."""
+    return [label.item() if hasattr(label, "item") and not getattr(label, "ndim", 0) else label
+            for label in as_list(labels, "labels")]
+
+
+def numbers(labels: Sequence[Label], known: Sequence[Label]) -> list[int]:
+    """The place of each label in the order of the scores.
+
+    Raises:
+        CourseError: a label that is not ``known``.
+    """
+    places = {label: place for place, label in enumerate(known)}
+    for label in (labels := plain(labels)):
+        if not isinstance(label, Hashable) or label not in places:
+            said = f"{label!r}" if isinstance(label, Hashable) else type(label).__name__
+            raise CourseError(f"the label {said} is none of {', '.join(map(repr, known))}: use "
+                              "the same names in both")
+    return [places[label] for label in labels]
+
+
 def _advice(tokenizer: PreTrainedTokenizerBase, word: str, before: str) -> str:
     known = vocabulary_words(tokenizer, before)
     near = difflib.get_close_matches(word.lower(), known, n=3, cutoff=0.5)
@@ -161,12 +184,12 @@ def _advice(tokenizer: PreTrainedTokenizerBase, word: str, before: str) -> str:
 
 
 def _listed(label: Label, words: Words) -> tuple[str, ...]:
-    words = [words] if isinstance(words, str) else as_list(words, f"the entry of {label!r}")
+    words = [words] if isinstance(words, str) else words
     if not words:
         raise CourseError(f"the label {label!r} has no words: give at least one")
-    if not all(isinstance(word, str) and word.strip() for word in words):
-        raise CourseError(f"the label {label!r} has a word that is empty or no str: "
-                          "give words such as 'great'")
+    if any(is_blank(word) for word in words):
+        raise CourseError(f"the label {label!r} has a word that is empty: give words such as "
+                          "'great'")
     return tuple(word.strip() for word in words)
 
 
