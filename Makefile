@@ -2,15 +2,21 @@
 PYTHON ?=
 VENV := .venv
 PY := $(VENV)/bin/python
-STAMP := $(VENV)/.installed-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
+PACKAGES := tested
+STAMP := $(VENV)/.installed-$(PACKAGES)-$(shell cat requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
+NBVAL := --nbval
+# Two files at a time, the long ones first; each has one thread (tools/environment.py).
+PYTEST = $(PY) -m pytest notebooks tests -n 2 --dist loadfile --no-loadscope-reorder \
+	$(NBVAL) --nbval-current-env --nbval-kernel-startup-timeout 600 \
+	--nbval-sanitize-with tools/nbval_sanitize.cfg
 BUILD := _build/html/index.html
 
-.PHONY: help book lint test work notebooks checkpoints bench site requirements clean
+.PHONY: help book lint test test-all test-latest test-oldest tests-only work notebooks checkpoints bench site requirements clean
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 $(STAMP):
-	@sh tools/install.sh $(VENV) $(STAMP) $(PYTHON)
+	@sh tools/install.sh $(VENV) $(STAMP) $(PACKAGES) $(PYTHON)
 
 # A failed build is removed: otherwise the next one would skip the pages that gave warnings.
 book: $(STAMP)  ## build the website; warnings are errors
@@ -22,9 +28,21 @@ lint: $(STAMP)  ## ruff and mypy, as pyproject.toml says
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-test: lint  ## lint, unit tests, then every notebook against its stored outputs (ARGS="-k name")
-	$(PY) -m pytest tests notebooks --nbval --nbval-current-env \
-	    --nbval-sanitize-with tools/nbval_sanitize.cfg $(ARGS)
+test: lint  ## lint, every notebook against its stored outputs, unit tests (ARGS="-k name")
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: lint  ## what is long too: cells run twice, all benchmarks, 2,000 inputs a door
+	COURSE_EXAMPLES=2000 $(PYTEST) $(ARGS)
+
+# What is printed may differ in the last digits, so each cell must only run to its end.
+test-latest:  ## all tests with the newest releases within the ranges, in .venv-latest
+	$(MAKE) tests-only VENV=.venv-latest PACKAGES=latest NBVAL=--nbval-lax
+
+test-oldest:  ## all tests with the floors of pyproject.toml, in .venv-oldest
+	$(MAKE) tests-only VENV=.venv-oldest PACKAGES=oldest NBVAL=--nbval-lax
+
+tests-only: $(STAMP)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 work:  ## copy a chapter to my/, for your own work: make work NAME=masked_lm
 	@test -f "notebooks/$(NAME).ipynb" || { echo "Name a chapter: make work NAME=masked_lm" >&2; exit 1; }

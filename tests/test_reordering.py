@@ -202,7 +202,6 @@ def test_too_few_sentences_for_a_batch():
         next(reordering.batches(TOKENIZER, TEXTS, 9, seed=0))
 
 
-@pytest.mark.slow
 def test_splits_of_the_real_reviews():
     parts = reordering.splits()
     known = {reordering.bag(s) for s in parts["train"]}
@@ -282,7 +281,6 @@ MUTANTS = [("shuffled", keeps_the_order), ("shuffled", rotates), ("bag", ordered
            ("continuations", ends_early), ("text", leaves_apostrophes), ("scores", order_blind)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "broken"), MUTANTS, ids=lambda value: getattr(
     value, "__name__", value))
 def test_a_broken_copy_is_found(name, broken):

@@ -19,8 +19,8 @@ DEFAULTS = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     # The number of threads decides the order of additions, hence the last digits; so
-    # does the device.
-    "OMP_NUM_THREADS": "2",
+    # does the device. `make test` runs two pages at a time.
+    "OMP_NUM_THREADS": "1",
     # Threads that wait sleep instead of spinning. With spinning, a second busy program makes
     # a chapter ten times slower.
     "OMP_WAIT_POLICY": "PASSIVE",

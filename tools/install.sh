@@ -1,8 +1,11 @@
 #!/bin/sh
-# Creates .venv, installs the tested set and the companion, then leaves the stamp file that
-# tells make that nothing is to be done next time.  Usage: tools/install.sh VENV STAMP [PYTHON]
+# Creates an environment, installs a set of packages and the companion, then leaves the stamp file
+# that tells make that nothing is to be done next time.
+#     tools/install.sh VENV STAMP SET [PYTHON]
+# SET is one of: tested (requirements.txt), latest (the newest releases within the ranges of
+# pyproject.toml), oldest (the floors of these ranges).
 set -eu
-venv=$1 stamp=$2 chosen=${3:-}
+venv=$1 stamp=$2 set=$3 chosen=${4:-}
 
 suitable() {
     "$1" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
@@ -24,7 +27,28 @@ if ! { [ -x "$venv/bin/python" ] && suitable "$venv/bin/python" &&
     "$found" -m venv "$venv"
 fi
 
-"$venv/bin/python" -m pip install --disable-pip-version-check -r requirements.txt
-"$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --editable .
+install() {
+    "$venv/bin/python" -m pip install --disable-pip-version-check "$@"
+}
+
+case $set in
+    latest)
+        install --upgrade --upgrade-strategy eager --editable '.[dev]' ;;
+    oldest)
+        install packaging
+        "$venv/bin/python" -m tools.requirements --floors > "$venv/floors.txt"
+        # On Linux the usual build of torch needs CUDA. Where no index has its CPU build, the
+        # newest torch is taken, and everything else at its floor.
+        torch=$(grep '^torch==' "$venv/floors.txt")
+        if [ "$(uname)" = Linux ] && ! install "$torch+cpu"; then
+            echo "There is no CPU build of $torch here: the newest torch is tested" >&2
+            grep -v '^torch==' "$venv/floors.txt" > "$venv/others.txt"
+            mv "$venv/others.txt" "$venv/floors.txt"
+        fi
+        install --requirement "$venv/floors.txt" --editable '.[dev]' ;;
+    *)
+        install --requirement requirements.txt
+        install --no-deps --editable . ;;
+esac
 rm -f "$venv"/.installed-*
 touch "$stamp"

@@ -36,7 +36,7 @@ def build(name: str, folder: Path = pages.FOLDER) -> NotebookNode:
     notebook = pages.read_twin(twin)
     _refuse(name, faults(notebook, SOURCE_RULES))
     client = NotebookClient(
-        notebook, timeout=900, kernel_name="python3", record_timing=False,
+        notebook, timeout=900, startup_timeout=600, kernel_name="python3", record_timing=False,
         store_widget_state=False, coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}})
     try:

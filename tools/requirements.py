@@ -1,6 +1,7 @@
 """Write requirements.txt: the exact versions that are installed and tested here.
 
     python -m tools.requirements > requirements.txt
+    python -m tools.requirements --floors    the lowest version of each range of pyproject.toml
 
 Only what `pyproject.toml` names (with its extra `dev`) and what that needs in turn is
 written, so a package that merely lies in the environment does not slip in.
@@ -8,6 +9,7 @@ written, so a package that merely lies in the environment does not slip in.
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -55,8 +57,17 @@ def closure(wanted: list[Requirement]) -> dict[str, str]:
     return found
 
 
-def main() -> None:
-    """Print the file."""
+def floors() -> list[str]:
+    """Pins on the lowest version of each range."""
+    return [f"{need.name}=={part.version}" for need in direct() for part in need.specifier
+            if part.operator in (">=", "==")]
+
+
+def main(arguments: list[str]) -> None:
+    """Print the file, or the floors."""
+    if arguments == ["--floors"]:
+        print("\n".join(floors()))
+        return
     try:
         pins = closure(direct())
     except PackageNotFoundError as error:
@@ -65,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
