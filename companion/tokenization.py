@@ -6,6 +6,7 @@ position is padding, so no attention mask is needed and no arithmetic is wasted.
 """
 
 import json
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ SPECIAL = {
     "mask_token": "[MASK]",
 }
 UNKNOWN = 1 / 3  # a text with a larger share of [UNK] is not read, and a warning says so
+FEW = 20
 BATCH = 1000  # texts handed to the tokenizer at a time; bounds memory, changes no result
 
 
@@ -357,9 +359,20 @@ def unknown_share(rows: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerB
 
 
 def warn_of_unknown(shares: Sequence[float]) -> None:
-    """Warn in one line when a third of the tokens of a text, or more, are ``[UNK]``."""
+    """Warn in one line when more than a third of the tokens of a text are ``[UNK]``.
+
+    Of many texts, one in ``FEW`` must be such: a rare name in a corpus is no sign.
+    """
     many = [share for share in shares if share > UNKNOWN]
-    if many:
+    if many and len(many) * FEW >= len(shares):
         warnings.warn(f"{len(many)} of {len(shares)} texts are mostly unknown to the tokenizer "
                       f"(up to {max(many):.0%} of the tokens are [UNK]): use a model of their "
-                      "language", stacklevel=3)
+                      "language", stacklevel=_frames_of_ours())
+
+
+def _frames_of_ours() -> int:
+    """How far up the call from outside the package is, seen from the function that asks."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("companion."):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -85,6 +85,26 @@ def check_marginals(make):
                 assert (found[row, t] - wanted).abs().max() < 1e-6
 
 
+def check_marginals_are_legal(make):
+    """Emissions that favour forbidden sequences by far, as of a network that has gone astray."""
+    for scheme in SCHEMES:
+        crf = network(make, scheme, seed=1)
+        for size in (3e4, 1e6, -1e6):
+            emissions = torch.randn(2, 4, len(crf.start))
+            emissions[0, 0] = size * ~crf.legal_start
+            emissions[1, 3] = size * ~crf.legal_end
+            emissions[1, 1, 0] = size
+            found, every = crf.marginals(emissions), sequences(crf, 4)
+            assert found.sum(2).allclose(torch.ones(2, 4))
+            for row in (0, 1):
+                chance = brute(crf, emissions[row].double(), every).softmax(0)
+                for t in range(4):
+                    wanted = torch.zeros(len(crf.start)).double().index_add(0, every[:, t], chance)
+                    assert (found[row, t] - wanted).abs().max() < 0.05  # float32 of 1e6
+            loss = crf.loss(emissions.requires_grad_(), every[:2])
+            assert torch.autograd.grad(loss, emissions)[0].isfinite().all()
+
+
 def check_viterbi(make):
     for crf, emissions, mask, lengths in cases(make):
         tags, scores = crf.viterbi(emissions, mask)
@@ -295,6 +315,7 @@ class NoTransitionsInScore(LinearChainCRF):
     (Lenient, "check_viterbi"),
     (Lenient, "check_viterbi_is_legal"),
     (Soft, "check_viterbi_is_legal"),
+    (Soft, "check_marginals_are_legal"),
     (Greedy, "check_viterbi_is_legal"),
     (Greedy, "check_viterbi"),
     (Transposed, "check_partition"),

@@ -251,6 +251,7 @@ ALPHABET = st.one_of(
     st.sampled_from("王明北京上海１９９８vcd 😀👩‍👩‍👧\u200b\u200d\ufeff\x1b\n㎏é"))
 
 
+@pytest.mark.filterwarnings("ignore:.*mostly unknown")
 @settings(max_examples=40, deadline=None,
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(ALPHABET, max_size=90), max_size=4),

@@ -10,9 +10,10 @@ STEP = 8  # widths are multiples of this many tokens
 POOL = 50  # batches that are sorted by length together
 
 
-def width_of(longest: int) -> int:
-    """The number of columns for rows of at most ``longest`` tokens."""
-    return -(-longest // STEP) * STEP
+def width_of(longest: int, most: int | None = None) -> int:
+    """The number of columns for rows of at most ``longest`` tokens; ``most`` the model reads."""
+    width = -(-longest // STEP) * STEP
+    return width if most is None else min(width, most)
 
 
 def training_batches(

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from companion.errors import CourseError
 from companion.ner.schemes import Transitions
 
-# The score of a forbidden step. Large enough that exp() of it is 0, and finite, because
-# infinities give NaN in gradients.
-FORBIDDEN = -1e4
+# By how much a forbidden step is worse than all that the scores of a sequence can make good. Large
+# enough that exp() of it is 0, and finite, because infinities give NaN in gradients.
+FORBIDDEN = 1e4
 
 
 class LinearChainCRF(nn.Module):
@@ -41,13 +41,28 @@ class LinearChainCRF(nn.Module):
                 raise CourseError(f"legal.{name} has shape {tuple(allowed.shape)}: give {shape}")
             self.register_buffer(f"legal_{name}", allowed)
 
-    def _steps(self, like: Tensor, forbidden: float = FORBIDDEN) -> tuple[Tensor, Tensor, Tensor]:
-        """Start, transition and end scores with forbidden steps, in the type of ``like``."""
+    def _steps(self, emissions: Tensor,
+               forbidden: Tensor | float | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Start, transition and end scores, in the type of the emissions.
+
+        A forbidden step has the score ``forbidden``; if None, so low a one that no sequence of
+        these emissions gains by it.
+        """
+        if forbidden is None:
+            forbidden = self._forbidden(emissions)
         return (
-            self.start.to(like.dtype).masked_fill(~self.legal_start, forbidden),
-            self.between.to(like.dtype).masked_fill(~self.legal_between, forbidden),
-            self.end.to(like.dtype).masked_fill(~self.legal_end, forbidden),
+            self.start.to(emissions.dtype).masked_fill(~self.legal_start, forbidden),
+            self.between.to(emissions.dtype).masked_fill(~self.legal_between, forbidden),
+            self.end.to(emissions.dtype).masked_fill(~self.legal_end, forbidden),
         )
+
+    @torch.no_grad()
+    def _forbidden(self, emissions: Tensor) -> Tensor:
+        """A score so low that the best emissions and steps do not outweigh it."""
+        steps = torch.cat([self.start, self.between.flatten(), self.end]).to(emissions.dtype)
+        spread = (emissions.amax(2) - emissions.amin(2)).sum(1).amax()
+        spread = spread + (len(emissions[0]) + 1) * (steps.amax() - steps.amin())
+        return -(FORBIDDEN + spread.clamp(max=torch.finfo(emissions.dtype).max / 8))
 
     def loss(self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean negative log-likelihood of the tag sequences, in nats for each sequence.
@@ -109,8 +124,11 @@ class LinearChainCRF(nn.Module):
         return states[::-1]
 
     def marginals(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Probability of each tag at each position, (batch, length, tags); 0 in padding."""
-        emissions, mask = _checked(emissions, mask)
+        """Probability of each tag at each position, (batch, length, tags); 0 in padding.
+
+        Where no legal sequence has a tag, it is 0 however large the emission.
+        """
+        emissions, mask = _finite(*_checked(emissions, mask))
         forward = torch.stack(self._forward(emissions, mask), 1)
         backward = torch.stack(self._backward(emissions, mask), 1)
         return (forward + backward).softmax(2) * mask[:, :, None]
@@ -123,9 +141,7 @@ class LinearChainCRF(nn.Module):
             ``(tags, scores)``: (batch, length), int64, -1 in padding; and (batch,). No
             forbidden step is ever taken, however large the emissions are.
         """
-        emissions, mask = _checked(emissions, mask)
-        if not emissions.isfinite().all():
-            raise CourseError("an emission is infinite or NaN: look for a broken training step")
+        emissions, mask = _finite(*_checked(emissions, mask))
         best, came_from = self._best(emissions.double(), mask)
         path = [best.argmax(1)]
         for t in range(emissions.shape[1] - 1, 0, -1):
@@ -144,6 +160,12 @@ class LinearChainCRF(nn.Module):
             came_from.append(where)
             best = torch.where(mask[:, t, None], new + emissions[:, t], best)
         return best + end, came_from
+
+
+def _finite(emissions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    if not emissions.isfinite().all():
+        raise CourseError("an emission is infinite or NaN: look for a broken training step")
+    return emissions, mask
 
 
 def _last(tags: Tensor, mask: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ def entities(scores: np.ndarray, rows: Rows, labels: Sequence[str], scheme: str,
         crf: None takes the best label of every unit by itself.
     """
     best, alone, after = _softmax(scores) if crf is None else _chains(scores, rows.bounds, crf)
+    labels = [schemes.OUTSIDE if schemes.is_no_word(label) else label for label in labels]
     outside, found = labels.index(schemes.OUTSIDE), []
     for text, first, end in zip(rows.texts, rows.bounds, rows.bounds[1:]):
         tags = best[first:end]

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.entity import Entity
 from companion.errors import CourseError
+from companion.guards import checked_scores
 from companion.ner import alignment, schemes
 from companion.ner.alignment import Encoded
 from companion.ner.batching import IGNORE, attention, padded, reading_batches, width_of
@@ -24,6 +25,7 @@ class Rows:
 
     Attributes:
         texts: as units and windows, see `alignment.Encoded`.
+        longest: tokens that the model reads, so no batch is wider.
         ids: of every row, ``[CLS]`` and ``[SEP]`` included.
         columns: of every row the positions whose scores are used.
         place: of every row, where the first of these stands among the units of all texts.
@@ -36,6 +38,7 @@ class Rows:
 
     texts: list[Encoded]
     padding: int
+    longest: int | None = None
     ids: list[list[int]] = field(default_factory=list)
     columns: list[np.ndarray] = field(default_factory=list)
     place: list[int] = field(default_factory=list)
@@ -67,7 +70,7 @@ class Rows:
     def batch(self, which: np.ndarray) -> dict[str, Tensor]:
         """Rows as tensors of one width: what `Network.forward` takes."""
         lengths = self.lengths[which]
-        width = width_of(int(lengths.max()))
+        width = width_of(int(lengths.max()), self.longest)
         made = {"attention_mask": attention(lengths, width)}
         if self.states is None:
             made["input_ids"] = padded([self.ids[i] for i in which], self.padding, width)
@@ -83,7 +86,8 @@ class Rows:
 def build(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, longest: int) -> Rows:
     """Texts as rows of at most ``longest`` tokens. A text without units has no row."""
     overlap = min(OVERLAP, (longest - 2) // 2)
-    return Rows(alignment.encode(tokenizer, texts, longest, overlap), tokenizer.pad_token_id or 0)
+    return Rows(alignment.encode(tokenizer, texts, longest, overlap),
+                tokenizer.pad_token_id or 0, longest)
 
 
 def labelled(rows: Rows, entities: Sequence[Sequence[Entity]], names: Sequence[str],
@@ -99,13 +103,17 @@ def labelled(rows: Rows, entities: Sequence[Sequence[Entity]], names: Sequence[s
     if unknown := sorted({e.type for found in entities for e in found} - known):
         raise CourseError(f"there is an entity of type {unknown[0]!r}, which the tagger has no "
                           "label for: name it in types= when you make the tagger")
-    flat = np.array([number[tag] for found, text in zip(entities, rows.texts, strict=True)
-                     for tag in alignment.unit_tags(found, text, scheme)], int)
+    tags = [tag for found, text in zip(entities, rows.texts, strict=True)
+            for tag in alignment.unit_tags(found, text, scheme)]
+    if unknown := sorted(set(tags) - set(number)):  # a tagger of others may lack some
+        raise CourseError(f"the tagger has no label {unknown[0]}: make a new one on its encoder "
+                          "(AlbertTagger.new)")
+    flat = np.array([number[tag] for tag in tags], int)
     rows.entities, rows.labels = entities, []
-    rule = schemes.legal(names, scheme)
+    rule = schemes.legal(names, scheme) if chained else None
     for ids, columns, place in zip(rows.ids, rows.columns, rows.place):
         row, labels = np.full(len(ids), IGNORE), flat[place : place + len(columns)]
-        if chained:
+        if rule is not None:
             inside = slice(*_whole(labels, rule))
             columns, labels = columns[inside], labels[inside]
         row[columns] = labels
@@ -135,7 +143,11 @@ def _scores(network: Network, batch: dict[str, Tensor], bf16: bool) -> Tensor:
 
 @torch.inference_mode()
 def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
-    """The scores of all units of all texts, shape (``bounds[-1]``, labels), float32."""
+    """The scores of all units of all texts, shape (``bounds[-1]``, labels), float32.
+
+    Raises:
+        CourseError: NaN or infinity among them.
+    """
     rows.refuse_other_encoder(network)
     network.eval()
     made = np.zeros((int(rows.bounds[-1]), network.classifier.out_features), np.float32)
@@ -144,6 +156,7 @@ def emissions(network: Network, rows: Rows, bf16: bool = False) -> np.ndarray:
         for row, i in zip(scores, which):
             columns, place = rows.columns[i], rows.place[i]
             made[place : place + len(columns)] = row[columns]
+    checked_scores(torch.from_numpy(made))
     return made
 
 

@@ -172,21 +172,26 @@ def _split(tag: str, places: str) -> tuple[str, str | None]:
 _NO_WORD = {"X", "PAD", "[PAD]", "<PAD>", "[CLS]", "[SEP]", "<S>", "</S>", "<START>", "<STOP>"}
 
 
+def is_no_word(label: str) -> bool:
+    """Whether a label stands for no word; it is read as ``O``."""
+    return label.upper() in _NO_WORD
+
+
 def standard(names: Sequence[str]) -> tuple[list[str], str]:
     """The labels of a model that others have trained as tags of BIOES, BIO or IO.
 
     Returns:
-        ``(tags, scheme)``: tags of BMES and BILOU in the letters of BIOES; what stands for no
-        word is ``O``, so ``O`` may come several times, the model's own first.
+        ``(tags, scheme)``: tags of BMES and BILOU in the letters of BIOES. Labels that stand
+        for no word, such as ``[PAD]``, stay what they are.
 
     Raises:
         CourseError: labels of no scheme, or without ``O``.
     """
     tags = [name.strip() for name in names]
-    if OUTSIDE not in tags:
-        raise CourseError(f"the labels {', '.join(tags[:4])} ... have no O")
-    tags = [OUTSIDE if tag.upper() in _NO_WORD else tag for tag in tags]
-    parts = [_split(tag, SCHEMES["BIOES"]) for tag in tags]
-    places = {place for place, kind in parts if kind}
+    if OUTSIDE not in tags or len(set(tags)) < len(tags):
+        raise CourseError("there is no label O, or one comes twice")
+    parts = [None if is_no_word(tag) else _split(tag, SCHEMES["BIOES"]) for tag in tags]
+    places = {part[0] for part in parts if part and part[1]}
     scheme = "IO" if places == {"I"} else "BIO" if places <= {"B", "I"} else "BIOES"
-    return [f"{place}-{kind}" if kind else OUTSIDE for place, kind in parts], scheme
+    return ["-".join(part) if part and part[1] else tag
+            for part, tag in zip(parts, tags, strict=True)], scheme

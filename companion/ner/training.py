@@ -7,25 +7,30 @@ with the same bits as one that was not.
 
 import json
 import math
+import os
 import re
 import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
-from torch import nn
 from tqdm import tqdm
 
 from companion import storage
+from companion.entity import Example
 from companion.errors import CourseError
+from companion.guards import check_fields, door
 from companion.ner.batching import training_batches
 from companion.ner.network import Network
 from companion.ner.rows import Rows, remember
 from companion.pretraining import state
 from companion.pretraining.loop import fast_at_bf16, keep_memory, rate
+
+
+PRECISIONS = ("auto", "no", "bf16")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ class Settings:
             it. Layers that share their parameters share their rate too.
         warmup: share of the steps in which the rates rise.
         precision: ``"bf16"``, ``"no"``, or ``"auto"`` for bf16 where it is fast.
+
+    Raises:
+        CourseError: a value that no training can use.
     """
 
     epochs: int = 12
@@ -57,9 +65,21 @@ class Settings:
     precision: str = "auto"
 
     def __post_init__(self):
-        if self.epochs < 1 or self.size < 1:
-            raise CourseError(f"{self.epochs} epochs and {self.size} sentences a step: give at "
-                              "least 1 of each")
+        check_fields(self)
+        for names, fits, cure in (
+            ("epochs patience size", lambda value: value >= 1, "at least 1"),
+            ("rate head_rate weight_decay", lambda value: value >= 0, "0 or more"),
+            ("layer_decay warmup", lambda value: 0 <= value <= 1, "a share from 0 to 1"),
+            ("clip", lambda value: value > 0, "a number above 0"),
+            ("seed", lambda value: 0 <= value < 2**32, "0 or more, below 2 to the 32nd"),
+            ("precision", PRECISIONS.__contains__, f"one of {', '.join(PRECISIONS)}"),
+        ):
+            for name in names.split():
+                value = getattr(self, name)
+                if not fits(value):
+                    raise CourseError(f"{name} is {value!r}: give {cure}")
+                if isinstance(value, Real) and not isinstance(value, int):  # a number of NumPy
+                    object.__setattr__(self, name, float(value))
 
 
 def level(name: str) -> int | None:
@@ -87,30 +107,6 @@ def parameter_groups(network: Network, settings: Settings) -> list[dict]:
     return [{"params": p, "lr": b, "base": b, "weight_decay": d} for (b, d), p in groups.items()]
 
 
-class _Objective(nn.Module):
-    """What Accelerate wraps, so that the network itself stays as it is."""
-
-    def __init__(self, network: Network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, batch):
-        return self.network(batch)
-
-
-def _accelerator(precision: str) -> Accelerator:
-    if precision == "auto":
-        precision = "bf16" if fast_at_bf16() else "no"
-    try:
-        made = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
-    except ValueError:
-        raise CourseError(f"this process has trained with another precision than {precision}: "
-                          "restart Python, or set the precision of the settings") from None
-    if made.num_processes > 1:
-        raise CourseError("a tagger is trained by one process: start it without torchrun")
-    return made
-
-
 def fingerprint(tagger) -> dict:
     """What a tagger is before its training: its build, labels, and a checksum of its numbers."""
     network, found = tagger.network, 0
@@ -133,6 +129,8 @@ class Run:
                  out: str | Path | None = None):
         if not len(train) or not len(validation):
             raise CourseError("there are no sentences to train or to validate on: give some")
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+            raise CourseError("a tagger is trained by one process: start it without torchrun")
         for part in (train, validation):
             part.refuse_other_encoder(tagger.network)
         self.tagger, self.settings, self._start = tagger, settings, fingerprint(tagger)
@@ -140,15 +138,16 @@ class Run:
         # A log comes after its first state: one without a state is somebody else's.
         self.out = None if out is None else storage.run_folder(out, "step-*", "log.jsonl")
         keep_memory()
-        self.accelerator = _accelerator(settings.precision)
-        self._bf16 = self.accelerator.mixed_precision == "bf16"
-        tagger.network.to(self.accelerator.device)
+        # Not by Accelerate: that keeps the precision of a process, and one may train in several.
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._bf16 = settings.precision == "bf16" or (
+            settings.precision == "auto" and fast_at_bf16())
+        tagger.network.to(self.device)
         if tagger.network.frozen:
             for part in (train, validation):
                 remember(tagger.network, part, self._bf16)
-        adamw = torch.optim.AdamW(parameter_groups(tagger.network, settings),
-                                  betas=(0.9, 0.98), eps=1e-6, fused=True)
-        self.wrapped, self.adamw = self.accelerator.prepare(_Objective(tagger.network), adamw)
+        self.adamw = torch.optim.AdamW(parameter_groups(tagger.network, settings),
+                                       betas=(0.9, 0.98), eps=1e-6, fused=True)
         self.per_epoch = math.ceil(len(train) / settings.size)
         self.steps = self.per_epoch * settings.epochs
         self.step, self.log, self.best, self.summed = 0, [], None, 0.0
@@ -194,6 +193,7 @@ class Run:
 
     def one_step(self) -> float:
         """One batch; returns its loss."""
+        network = self.tagger.network
         s, epoch = self.settings, self.step // self.per_epoch
         torch.manual_seed(s.seed * 1_000_003 + self.step)  # of dropout
         share = rate(self.step, self.steps, s.warmup)
@@ -202,12 +202,12 @@ class Run:
         if self.step % self.per_epoch == 0 or not hasattr(self, "batches"):
             self.batches = training_batches(self.train.lengths, s.size, s.seed, epoch)
         batch = self.train.batch(self.batches[self.step % self.per_epoch])
-        batch = {name: tensor.to(self.accelerator.device) for name, tensor in batch.items()}
-        self.wrapped.train()
-        with self.accelerator.autocast():
-            loss = self.wrapped(batch)
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.wrapped.parameters(), s.clip)
+        batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+        network.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            loss = network(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), s.clip)
         self.adamw.step()
         self.adamw.zero_grad()
         self.step += 1
@@ -218,6 +218,7 @@ class Run:
         return value
 
     def _validate(self) -> None:
+        self._refuse_broken()
         entry = {"epoch": self.step // self.per_epoch, "step": self.step,
                  "loss": round(self.summed / self.per_epoch, 5),
                  "f1": round(self.tagger.f1(self.validation, self._bf16), 5)}
@@ -226,6 +227,12 @@ class Run:
         if self._best_epoch() == len(self.log) - 1:
             self.best = {n: t.detach().clone().cpu()
                          for n, t in self.tagger.network.state_dict().items()}
+
+    def _refuse_broken(self) -> None:
+        """A finite loss can still have gradients that are not."""
+        if not all(p.isfinite().all() for p in self.tagger.network.parameters()):
+            raise CourseError(f"a parameter is NaN or infinite after step {self.step}: lower the "
+                              "learning rates")
 
     # --- the state on disk ----------------------------------------------------------------
 
@@ -238,7 +245,7 @@ class Run:
             return
         data = {"plan": self._plan(), "step": self.step, "log": self.log, "best": self.best,
                 "summed": self.summed, "network": self.tagger.network.state_dict(),
-                "adamw": self.adamw.optimizer.state_dict()}
+                "adamw": self.adamw.state_dict()}
         state.write(self.out / f"step-{self.step:07d}",
                     lambda folder: torch.save(data, folder / "state.pt"))
         state.prune(self.out)
@@ -265,12 +272,14 @@ class Run:
         self._write_log()  # a kill may have come between the state and it
 
 
-def train(tagger, sentences: Sequence, validation: Sequence, settings: Settings = Settings(),
-          out: str | Path | None = None, progress: bool = True) -> list[dict]:
+@door
+def train(tagger, sentences: Sequence[Example], validation: Sequence[Example],
+          settings: Settings = Settings(), out: str | Path | None = None,
+          progress: bool = True) -> list[dict]:
     """Train a tagger in place and give it the parameters that were best on ``validation``.
 
     Args:
-        sentences, validation: objects with ``text`` and ``entities``.
+        sentences, validation: with their entities, in any container.
         out: folder for states, so that a killed training goes on; None keeps nothing.
 
     Returns:
