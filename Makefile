@@ -11,7 +11,7 @@ PYTEST = $(PY) -m pytest notebooks tests -n 2 --dist loadfile --no-loadscope-reo
 	--nbval-sanitize-with tools/nbval_sanitize.cfg
 BUILD := _build/html/index.html
 
-.PHONY: help book lint test test-all test-latest test-oldest tests-only work notebooks checkpoints bench site requirements clean
+.PHONY: help book links lint test test-all test-latest test-oldest tests-only work notebooks checkpoints bench site requirements clean
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
@@ -23,6 +23,9 @@ book: $(STAMP)  ## build the website; warnings are errors
 	$(VENV)/bin/jupyter-book build . -n -W --keep-going || { rm -rf _build; exit 1; }
 	@test -f $(BUILD) || { echo "No $(BUILD): is jupyter-book 1.x installed?" >&2; exit 1; }
 	@echo "Open $(CURDIR)/$(BUILD)"
+
+links: $(STAMP)  ## ask every address that a page links to (needs a network)
+	$(VENV)/bin/jupyter-book build . --builder linkcheck
 
 lint: $(STAMP)  ## ruff and mypy, as pyproject.toml says
 	$(VENV)/bin/ruff check .

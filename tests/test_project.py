@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,6 +14,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -157,3 +160,52 @@ def test_the_wheel_would_carry_recipes_and_models() -> None:
             (ROOT / "companion" / folder).rglob("*") if path.is_file() and path.suffix != ".py"]
     carried = {path for glob in globs for path in (ROOT / "companion").glob(glob)}
     assert [path.name for path in data if path not in carried] == []
+
+
+def workflows() -> dict[str, dict]:
+    """What runs on the forge. (YAML reads the key `on` as true.)"""
+    folder = ROOT / ".github" / "workflows"
+    return {path.name: yaml.safe_load(path.read_text(encoding="utf-8"))
+            for path in sorted(folder.glob("*.yml"))}
+
+
+def runs() -> list[str]:
+    """Every command of a step, once for each value of the matrix."""
+    found = []
+    for workflow in workflows().values():
+        for job in workflow["jobs"].values():
+            matrix = {key: list(values) for key, values in
+                      job.get("strategy", {}).get("matrix", {}).items()}
+            for chosen in itertools.product(*matrix.values()):
+                for step in job["steps"]:
+                    text = step.get("run", "")
+                    for key, value in zip(matrix, chosen):
+                        text = text.replace(f"${{{{ matrix.{key} }}}}", value)
+                    found.append(text)
+    return sorted({text for text in found if text})
+
+
+@pytest.mark.parametrize("command", runs())
+def test_the_step_of_a_workflow_names_what_the_makefile_has(command: str, tmp_path: Path) -> None:
+    """The shell and make read it; with -n make says what it would do, and does nothing."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    assert "${{" not in command and command.startswith("make ")
+    assert subprocess.run(["bash", "-ec", command], cwd=tmp_path, capture_output=True,
+                          env={**os.environ, "MAKEFLAGS": "n"}).returncode == 0
+
+
+def test_workflows_run_when_they_should() -> None:
+    found = workflows()
+    assert set(found) == {"tests.yml", "site.yml", "weekly.yml"}
+    matrix = found["tests.yml"]["jobs"]["tests"]["strategy"]["matrix"]
+    assert matrix == {"os": ["ubuntu-latest", "macos-latest"],
+                      "python": ["3.11", "3.12", "3.13", "3.14"]}
+    assert found["site.yml"][True]["push"] == {"tags": ["v*"]}
+    assert found["weekly.yml"][True]["schedule"]
+
+
+def test_the_hooks_before_a_commit_are_those_of_make_lint() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook["entry"] for repo in config["repos"] for hook in repo["hooks"]]
+    dry = subprocess.run(["make", "-n", "lint"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert hooks and [line for line in dry.splitlines() if line in hooks] == hooks
