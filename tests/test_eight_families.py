@@ -10,6 +10,8 @@ import torch
 from transformers import BertForPreTraining, BertForTokenClassification
 
 from companion import retrieval
+from companion.__main__ import main
+from companion.abilities import fill_in
 from companion.errors import CourseError
 from companion.filling import fill
 from companion.objectives import causal, masked, masked_order, pairs
@@ -22,6 +24,7 @@ from companion.prompting import (
     Prompting,
     Template,
     Verbalizer,
+    head_tuning,
     tune,
 )
 from companion.prompting.entities import EntityFinder
@@ -66,6 +69,55 @@ def test_prompt_classifier(family):
         words = at_mask(model, tokenizer, f"{text} Because it was {tokenizer.mask_token}.")[0, ids]
         slow = torch.stack([words[:2].logsumexp(0), words[2:].logsumexp(0)])
         torch.testing.assert_close(scores.softmax(0), slow.softmax(0), atol=2e-5, rtol=1e-4)
+
+
+@family
+def test_command_line(family, tmp_path, capsys):
+    place = tiny_models.folder(family, tmp_path)
+    assert main(["fill-mask", "seven [MASK] .", "--model", str(place), "--top", "2"]) == 0
+    (answer,) = fill(*tiny_models.pair(family), "seven [MASK] .", 2)
+    shown = capsys.readouterr().out.splitlines()[-2:]
+    assert [line.split() for line in shown] == [[f"{p:.3f}", *word.split()] for word, p in answer]
+
+
+@family
+def test_prompting(family):
+    model, tokenizer = tiny_models.pair(family)
+    asked = Prompting(model, tokenizer)
+    scores = at_mask(model, tokenizer, f"it was {tokenizer.mask_token} .")[0].exp()
+    for (token, found), best in zip(asked.prompt_pred("it was [MASK] ."), scores.sort().values.flip(0)):
+        assert found.item() == pytest.approx(best.item(), rel=1e-3, abs=1e-6)
+        assert scores[tokenizer.convert_tokens_to_ids(token)].item() == pytest.approx(
+            found.item(), rel=1e-3, abs=1e-6)
+    asked = Prompting(copy.deepcopy(model), tokenizer)
+    asked.fine_tune(TEXTS[:2] * 2, [1, 0] * 2, "It was [MASK].", epochs=25, learning_rate=1e-2)
+    assert asked.predict(TEXTS[:2]) == [1, 0]
+
+
+@family
+def test_words_of_the_vocabulary(family):
+    """With padding in the batch, in the order of the texts."""
+    model, tokenizer = tiny_models.pair(family)
+    rows = list(range(6, 12))
+    found = log_probabilities(model, tokenizer, TEMPLATE, TEXTS, rows, "fp32", tokens=64)
+    for text, scores in zip(TEXTS, found):
+        slow = at_mask(model, tokenizer, f"{text} Because it was {tokenizer.mask_token}.")[0, rows]
+        torch.testing.assert_close(scores, slow, atol=1e-4, rtol=1e-4)
+
+
+@family
+def test_entities(family):
+    model, tokenizer = tiny_models.pair(family)
+    words = Verbalizer({"PER": "dog", "LOC": "window", "O": "river"})
+    finder = EntityFinder(PromptClassifier(model, Template("{text} {span} was {mask}."), words,
+                                           tokenizer=tokenizer), longest=1, only="all")
+    text = "the small dog"
+    ids = [i for i, in words.tokens(tokenizer)]
+    for span in finder.scores([text])[0]:
+        asked = f"{text} {text[span.start : span.end]} was {tokenizer.mask_token}."
+        person, place, none = at_mask(model, tokenizer, asked)[0, ids].tolist()
+        assert span.score == pytest.approx(max(person, place) - none, abs=1e-4)
+        assert span.type == ("PER" if person > place else "LOC")
 
 
 CHINESE = Verbalizer({"pos": ["好"], "neg": ["差"]})
@@ -148,13 +200,30 @@ def test_tuning_changes_its_part_alone(family, part):
 @family
 def test_vectors_of_padded_rows(family):
     model, tokenizer = tiny_models.pair(family)
-    model = copy.deepcopy(model)
-    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    rows = [tokenizer(text, return_tensors="pt")["input_ids"] for text in TEXTS]
     with torch.no_grad():
-        found = embed(model, batch["input_ids"], batch["attention_mask"], "mean")
-        alone = [model.base_model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0)
-                 for text in TEXTS]
-    torch.testing.assert_close(found, torch.stack(alone), atol=1e-4, rtol=1e-4)
+        alone = torch.cat([model.base_model(row).last_hidden_state.mean(1) for row in rows])
+    head = HeadClassifier(model, [0, 1], tokenizer=tokenizer)
+    for found in (head.features(TEXTS), retrieval.encode(model, tokenizer, TEXTS)):
+        torch.testing.assert_close(found, alone, atol=1e-4, rtol=1e-4)
+    budget = Budget(steps=20, size=2, rate=1e-3, fresh_rate=0.1, precision="no")
+    tuned, _ = head_tuning(head, TEXTS[:2], [0, 1], budget)
+    assert tuned.predict(TEXTS[:2]) == [0, 1]
+
+
+@family
+def test_fill_in(family):
+    """The rank of the hidden token among ordinary ones, by the whole model."""
+    model, tokenizer = tiny_models.pair(family)
+    rows = np.array([tokenizer(text, add_special_tokens=False)["input_ids"][:3] for text in TEXTS])
+    ranks, nats = fill_in(model, tokenizer, rows, 1)
+    for row, rank, loss in zip(rows.tolist(), ranks, nats):
+        ids = [tokenizer.cls_token_id, row[0], tokenizer.mask_token_id, row[2], tokenizer.sep_token_id]
+        with torch.no_grad():
+            scores = model(torch.tensor([ids])).logits[0, 2]
+        scores[tokenizer.all_special_ids] = -torch.inf
+        assert rank == (scores > scores[row[1]]).sum()
+        assert loss == pytest.approx(-scores.log_softmax(0)[row[1]].item(), abs=1e-4)
 
 
 # --- what no model can answer -------------------------------------------------------------

@@ -333,6 +333,7 @@ def test_a_tokenizer_without_mask_token_is_refused():
     ([["a", "b"]], "not one table of ids: pack or pad"),
     ([[2, VOCABULARY, 3]], f"outside 0..{VOCABULARY - 1}: pack with this tokenizer"),
     ([[2, IGNORE, 3]], "outside 0"),
+    ([[2, TOKENIZER.pad_token_id, 9, 3]], "padding before a token: pad on the right"),
 ])
 def test_rows_that_are_no_rows_are_refused(rows, match):
     refused(match, lambda: MaskedLM(TOKENIZER)(rows))

@@ -93,11 +93,13 @@ class MaskedLM:
             ``attention_mask`` (batch, length), 1 for tokens.
         """
         ids = self._ids(rows)
+        filled = self._filled(ids)
+        if (filled[:, 1:] & ~filled[:, :-1]).any():
+            raise CourseError("a row has padding before a token: pad on the right")
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         chosen = self.choose(ids, generator)
         labels = ids.masked_fill(~chosen, IGNORE)
         batch = {"input_ids": self._corrupt(ids, chosen, generator), "labels": labels}
-        filled = self._filled(ids)
         return batch if filled.all() else {**batch, "attention_mask": filled.long()}
 
     def _filled(self, ids: torch.Tensor) -> torch.Tensor:
