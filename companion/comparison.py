@@ -15,6 +15,7 @@ from scipy.stats import t as student
 
 from companion import display
 from companion.errors import CourseError
+from companion.guards import door
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 FAMILIES = ("bert", "gpt", "t5")
@@ -51,6 +52,7 @@ class Comparison:
     measures: dict[str, dict[int, dict]]
 
     @classmethod
+    @door
     def read(cls, folder: str | Path | None = None) -> "Comparison":
         """Logs and measures of a results folder; None for the repository's own.
 
@@ -146,6 +148,7 @@ def ended(lines: list[dict]) -> dict[str, float]:
             "tokens_per_second": training[-1]["tokens"] / seconds}
 
 
+@door
 def shown(values: Sequence[float], form: str, sign: str = "") -> str:
     """Mean and, of two or more values that are not all equal, ± their standard deviation."""
     if not values:
@@ -157,14 +160,17 @@ def shown(values: Sequence[float], form: str, sign: str = "") -> str:
     return middle if same else f"{middle} ± {form.format(stdev(values))}"
 
 
+@door
 def interval(differences: Sequence[float], share: float = 0.95) -> tuple[float, float]:
     """Mean of some differences, and half the width of its interval of confidence.
 
     By Student's t (1908): with few values it is far wider than 1.96 standard errors.
 
     Raises:
-        CourseError: fewer than two values.
+        CourseError: fewer than two values, or a share that is not between 0 and 1.
     """
+    if not 0 < share < 1:
+        raise CourseError(f"share is {share}: give a number between 0 and 1, such as 0.95")
     count = len(differences)
     if count < 2:
         raise CourseError("one run has no spread: give the differences of two seeds or more")
@@ -172,6 +178,7 @@ def interval(differences: Sequence[float], share: float = 0.95) -> tuple[float, 
     return mean(differences), factor * stdev(differences) / math.sqrt(count)
 
 
+@door
 def clear(differences: Sequence[float]) -> bool:
     """Whether zero lies outside the 95 % interval."""
     if len(differences) < 2:

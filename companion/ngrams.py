@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from companion.errors import CourseError
+from companion.guards import door, fitting, is_count
 
 LARGEST = 2**21  # entries of a vocabulary whose trigrams still fit into 63 bits
 FALLBACK = (0.5, 1.0, 1.5)  # the defaults of KenLM's --discount_fallback
@@ -31,7 +32,10 @@ def join(documents: Iterable[Sequence[int]], vocabulary: int) -> np.ndarray:
         CourseError: no document, ids outside the vocabulary, documents that do not all begin
             with the same id or hold it a second time.
     """
-    parts = [_ids(document) for document in documents]
+    try:
+        parts = [_ids(document) for document in documents]  # one after another, to save memory
+    except TypeError:
+        parts = []
     if not parts or not all(map(len, parts)):
         raise CourseError("there are no documents, or one has no eos: give lists [eos, tokens]")
     flat = np.concatenate([*parts, parts[0][:1]])
@@ -165,7 +169,7 @@ class KneserNey:
             CourseError: see ``join``; documents without a single token; a vocabulary of
                 more than 2,097,152 entries.
         """
-        if not 1 <= vocabulary <= LARGEST:
+        if not is_count(vocabulary) or vocabulary > LARGEST:
             raise CourseError(f"vocabulary is {vocabulary}: give the number of entries, "
                               f"at most {LARGEST}")
         ids = join(documents, vocabulary)
@@ -261,7 +265,7 @@ def perplexity(
     if ids[0] != model.eos:
         raise CourseError(f"the documents begin with {ids[0]}, those of the training with "
                           f"{model.eos}: use the same tokenizer")
-    if characters < 1:
+    if fitting(characters, int, "characters") < 1:
         raise CourseError("the texts are empty: give some text")
     losses = -model.log_probs(ids)
     total = float(losses.sum())
@@ -278,6 +282,7 @@ def perplexity(
 # --- compression --------------------------------------------------------------------------
 
 
+@door
 def xz_bits_per_character(
     train_text: str, held_out_texts: Sequence[str], tail: int = TAIL
 ) -> dict[str, float]:
@@ -302,8 +307,6 @@ def xz_bits_per_character(
     Raises:
         CourseError: one of the texts is empty.
     """
-    if isinstance(held_out_texts, str):
-        raise CourseError("held_out_texts is one text: give a list of texts")
     characters = sum(map(len, held_out_texts))
     if not train_text or not characters or tail < 1:
         raise CourseError("there is no training text, no held-out text or no tail: give some text")

@@ -23,6 +23,7 @@ from transformers import (
 from companion import metrics
 from companion.corpora import movie_reviews
 from companion.errors import CourseError
+from companion.guards import door
 from companion.objectives import spans
 from companion.objectives.masked import IGNORE
 from companion.pretraining.loop import rate
@@ -35,6 +36,7 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 # --- sentences ----------------------------------------------------------------------------
 
 
+@door
 def sentences(texts: Sequence[str]) -> list[str]:
     """Short sentences of some texts, in lower case, without punctuation and without repeats.
 
@@ -62,13 +64,17 @@ def splits() -> dict[str, list[str]]:
             for name, part in found.items()}
 
 
+@door
 def bag(sentence: str) -> tuple[str, ...]:
     """The words of a sentence without their order."""
     return tuple(sorted(sentence.split()))
 
 
+@door
 def shuffled(sentences: Sequence[str], seed: int) -> list[str]:
     """The words of every sentence in random order, all orders equally probable."""
+    if seed < 0:
+        raise CourseError(f"seed is {seed}: give 0 or more")
     chance = np.random.default_rng(seed)
     return [" ".join(chance.permutation(s.split())) for s in sentences]
 
@@ -76,6 +82,7 @@ def shuffled(sentences: Sequence[str], seed: int) -> list[str]:
 # --- model and training -------------------------------------------------------------------
 
 
+@door
 def vocabulary(texts: Sequence[str], size: int = 4000) -> PreTrainedTokenizerBase:
     """A WordPiece tokenizer whose ``[SEP]`` ends a text."""
     tokenizer = train_wordpiece(texts, size)
@@ -83,15 +90,20 @@ def vocabulary(texts: Sequence[str], size: int = 4000) -> PreTrainedTokenizerBas
     return tokenizer
 
 
+@door
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of every text, with eos at the end."""
     ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return [[*row, tokenizer.eos_token_id] for row in ids]
 
 
+@door
 def fresh(tokenizer: PreTrainedTokenizerBase, width: int = 192, layers: int = 2, heads: int = 4,
           seed: int = 0) -> T5ForConditionalGeneration:
     """A small T5 with random parameters, the same for the same seed."""
+    if min(width, layers, heads) < 1 or width % heads:
+        raise CourseError(f"width is {width}, layers {layers}, heads {heads}: give 1 or more of "
+                          "each, and a width that the heads divide")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return T5ForConditionalGeneration(T5Config(
@@ -113,6 +125,7 @@ def batch(inputs: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], pad
             "labels": rows(targets, IGNORE)}
 
 
+@door
 def batches(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], size: int,
             seed: int) -> Iterator[dict]:
     """Batches without end. Every epoch shuffles the words anew.
@@ -121,6 +134,8 @@ def batches(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], size: int,
     """
     targets, epoch, pad = encode(tokenizer, texts), 0, tokenizer.pad_token_id
     lengths = np.array([len(ids) for ids in targets])
+    if size < 1 or seed < 0:
+        raise CourseError(f"size is {size} and seed is {seed}: give a size from 1 and a seed from 0")
     if len(texts) < size:
         raise CourseError(f"{len(texts)} sentences do not fill a batch of {size}: give more")
     while True:
@@ -228,6 +243,7 @@ class GivenWords(LogitsProcessor):
 
 
 @torch.inference_mode()
+@door
 def answers(
     model: T5ForConditionalGeneration,
     tokenizer: PreTrainedTokenizerBase,
@@ -243,6 +259,8 @@ def answers(
         beams: above 1, beam search with so many beginnings kept at each step.
         size: inputs computed at a time.
     """
+    if size < 1 or beams < 1:
+        raise CourseError(f"size is {size} and beams is {beams}: give at least 1 of each")
     written = []
     for begin in range(0, len(inputs), size):
         part = inputs[begin : begin + size]
@@ -260,6 +278,7 @@ def answers(
     return written
 
 
+@door
 def words_of(tokenizer: PreTrainedTokenizerBase, text: str) -> list[tuple[int, ...]]:
     """The token ids of every word of a text."""
     return [tuple(ids) for ids in tokenizer(text.split(), add_special_tokens=False)["input_ids"]]
@@ -314,6 +333,7 @@ class WordPairs:
         return " ".join(best[1][1:])
 
 
+@door
 def scores(answers: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """BLEU (0 to 100); ROUGE-1, -2, -L (0 to 1); ``exact``, the share of equal texts;
     ``words``, the share of answers with exactly the words of the reference."""

@@ -7,6 +7,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import door
 
 
 class Segmented:
@@ -23,6 +24,7 @@ class Segmented:
             are not as long as the text.
     """
 
+    @door
     def __init__(self, tokenizer: PreTrainedTokenizerBase,
                  segment: str | Callable[[str], Iterable[str]]):
         special = set(tokenizer.all_special_ids)
@@ -35,6 +37,9 @@ class Segmented:
             raise CourseError("words are cut from characters, but this vocabulary has longer "
                               "tokens: leave segment out")
         self._shown = np.array(shown)
+        if isinstance(segment, str) and segment != "jieba":
+            raise CourseError(f"unknown segmenter {segment!r}: give 'jieba', or a function from a "
+                              "text to its words")
         self._cut = _jieba() if segment == "jieba" else segment
 
     def __call__(self, ids: np.ndarray) -> np.ndarray:

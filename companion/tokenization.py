@@ -26,7 +26,7 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from companion.errors import CourseError
-from companion.guards import refuse_one_text
+from companion.guards import door, is_count
 
 SPECIAL = {
     "pad_token": "[PAD]",
@@ -37,6 +37,7 @@ SPECIAL = {
 }
 UNKNOWN = 1 / 3  # a text with a larger share of [UNK] is not read, and a warning says so
 FEW = 20
+LARGEST = 10_000_000  # entries of a vocabulary; the trainers make room for all that are asked for
 BATCH = 1000  # texts handed to the tokenizer at a time; bounds memory, changes no result
 
 
@@ -54,6 +55,7 @@ def bert_tokenizer(backend: Tokenizer, max_length: int) -> PreTrainedTokenizerFa
     )
 
 
+@door
 def train_wordpiece(
     texts: Iterable[str], vocab_size: int, lowercase: bool = True, max_length: int = 512
 ) -> PreTrainedTokenizerFast:
@@ -68,10 +70,8 @@ def train_wordpiece(
     Returns:
         A tokenizer that writes ``[CLS] a [SEP]`` and ``[CLS] a [SEP] b [SEP]``.
     """
-    refuse_one_text(texts)
-    if vocab_size <= len(SPECIAL):
-        raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
-    texts, special = list(texts), list(SPECIAL.values())
+    _check_sizes(vocab_size, max_length)
+    special = list(SPECIAL.values())
     # The trainer numbers the inner characters (``##a``) in an order that differs from run to
     # run, and breaks ties by number. So a first pass finds them, a second has them numbered.
     # For the first one, every word once is enough: the normaliser keeps spaces.
@@ -86,6 +86,7 @@ def train_wordpiece(
     return bert_tokenizer(_wordpiece(trained, lowercase), max_length)
 
 
+@door
 def train_bpe(
     texts: Iterable[str], vocab_size: int, lowercase: bool = False, max_length: int = 1024
 ) -> PreTrainedTokenizerFast:
@@ -102,7 +103,7 @@ def train_bpe(
         A tokenizer with ``<|endoftext|>`` as eos and a pad token of its own. It adds no
         special tokens by itself.
     """
-    refuse_one_text(texts)
+    _check_sizes(vocab_size, max_length)
     special = {"eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
     if vocab_size < len(special) + 256:
         raise CourseError(f"vocab_size is {vocab_size}: give at least {len(special) + 256}, for "
@@ -123,6 +124,7 @@ def train_bpe(
     )
 
 
+@door
 def train_characters(
     texts: Iterable[str], vocab_size: int, max_length: int = 512
 ) -> PreTrainedTokenizerFast:
@@ -137,9 +139,7 @@ def train_characters(
         vocab_size: the largest number of entries: the five special tokens, then the most
             frequent characters. All others become ``[UNK]``.
     """
-    refuse_one_text(texts)
-    if vocab_size <= len(SPECIAL):
-        raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
+    _check_sizes(vocab_size, max_length)
     normaliser = normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=False)
     counts: Counter[str] = Counter()
     for text in texts:
@@ -154,6 +154,15 @@ def train_characters(
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex("."), "isolated")])
     return bert_tokenizer(backend, max_length)
+
+
+def _check_sizes(vocab_size: int, max_length: int) -> None:
+    if vocab_size <= len(SPECIAL):
+        raise CourseError(f"vocab_size is {vocab_size}: give more than the 5 special tokens")
+    if vocab_size > LARGEST:
+        raise CourseError(f"vocab_size is {vocab_size:,}: give at most {LARGEST:,}")
+    if max_length < 1:
+        raise CourseError(f"max_length is {max_length}: give at least 1 token")
 
 
 def _wordpiece(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
@@ -173,6 +182,7 @@ def _trained(texts: Iterable[str], size: int, fixed: list[str], lowercase: bool)
     return backend
 
 
+@door
 def cut_vocabulary(
     tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], size: int
 ) -> tuple[PreTrainedTokenizerFast, np.ndarray]:
@@ -213,13 +223,13 @@ def cut_vocabulary(
     return bert_tokenizer(backend, 512), old
 
 
+@door
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Iterator[list[int]]:
     """The ids of one text after another, without special tokens and never cut.
 
     Raises:
-        CourseError: one text instead of several, or a slow tokenizer.
+        CourseError: a slow tokenizer.
     """
-    refuse_one_text(texts)
     return _encoded(fast_backend(tokenizer), texts)
 
 
@@ -252,6 +262,7 @@ def _encoded(backend: Tokenizer, texts: Iterable[str]) -> Iterator[list[int]]:
             yield encoding.ids
 
 
+@door
 def by_length(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], length: int, size: int = 64
 ) -> Iterator[tuple[list[int], dict]]:
@@ -266,16 +277,19 @@ def by_length(
         ``attention_mask``.
 
     Raises:
-        CourseError: one text instead of several, or none.
+        CourseError: no text, a length or size below 1.
     """
-    if isinstance(texts, str) or not len(texts):
+    if not texts:
         raise CourseError("there is nothing to encode: give a list of texts")
+    if not is_count(length) or not is_count(size):
+        raise CourseError(f"length is {length} and size is {size}: give at least 1 of each")
     order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     parts = (order[start : start + size] for start in range(0, len(texts), size))
     return ((which, tokenizer([texts[place] for place in which], padding=True, truncation=True,
                               max_length=length, return_tensors="pt")) for which in parts)
 
 
+@door
 def pack(
     texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128
 ) -> np.ndarray:
@@ -287,7 +301,7 @@ def pack(
     Returns:
         Array of shape (rows, length), uint16 while the vocabulary allows it.
     """
-    return pack_ids(encode(tokenizer, texts), tokenizer, length)
+    return _rows(_encoded(fast_backend(tokenizer), texts), tokenizer, length)
 
 
 def smallest_type(tokenizer: PreTrainedTokenizerBase) -> type:
@@ -295,10 +309,16 @@ def smallest_type(tokenizer: PreTrainedTokenizerBase) -> type:
     return np.uint16 if len(tokenizer) <= 2**16 else np.int32
 
 
+@door
 def pack_ids(
     texts: Iterable[list[int]], tokenizer: PreTrainedTokenizerBase, length: int = 128
 ) -> np.ndarray:
     """The same as ``pack`` for texts that are token ids already."""
+    return _rows(texts, tokenizer, length)
+
+
+def _rows(texts: Iterable[list[int]], tokenizer: PreTrainedTokenizerBase,
+          length: int) -> np.ndarray:
     if length < 3:
         raise CourseError(f"length is {length}: a row needs room for [CLS], a token and [SEP]")
     if tokenizer.cls_token_id is None or tokenizer.sep_token_id is None:
@@ -306,7 +326,10 @@ def pack_ids(
     kind = smallest_type(tokenizer)
     parts = []
     for ids in texts:
-        if ids:
+        if len(ids) and not 0 <= min(ids) <= max(ids) < len(tokenizer):
+            raise CourseError(f"there are ids outside 0..{len(tokenizer) - 1}: encode the texts "
+                              "with this tokenizer")
+        if len(ids):
             parts.append(np.array([*ids, tokenizer.sep_token_id], kind))
     flat = np.concatenate(parts) if parts else np.zeros(0, kind)
     inner = length - 2
@@ -322,6 +345,7 @@ def pack_ids(
     return packed
 
 
+@door
 def word_starts(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     """For every vocabulary entry, whether it begins a word. Shape (vocabulary size,), bool.
 

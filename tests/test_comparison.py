@@ -84,9 +84,13 @@ def test_only_clear_differences_are_marked(values, outside):
     assert comparison.clear(values) == outside
 
 
-def test_one_run_has_no_interval():
-    with pytest.raises(CourseError, match="give the differences of two seeds"):
-        comparison.interval([0.4])
+@pytest.mark.parametrize(("match", "arguments"), [
+    ("give the differences of two seeds", ([0.4],)), ("is nan: give a number", ([0.4, float("nan")],)),
+    ("share is 1: give", ([0.4, 0.5], 1)), ("share is 0: give", ([0.4, 0.5], 0)),
+    ("differences is a dict", ({0.4: 1, 0.5: 2},))])
+def test_what_has_no_interval_is_refused(match, arguments):
+    with pytest.raises(CourseError, match=match):
+        comparison.interval(*arguments)
 
 
 def test_mean_and_spread_are_shown():

@@ -277,6 +277,7 @@ def test_property(name: str) -> None:
     ("there are no documents", []), ("one has no eos", [[], [3, 1]]),
     ("no tokens: give some text", [[3], [3]]),
     ("outside 0..11", [[3, 12]]), ("outside", [[3, -1]]), ("outside", [[3, 2**40]]),
+    ("no documents", None), ("no documents", 3), ("not a list of ids", {"a": [3]}),
     ("whole numbers", [[3, 2**70]]), ("outside", [np.array([12, 1], np.uint8)]),
     ("begin with eos", [[3, 1], [4, 1]]), ("hold it nowhere else", [[3, 1, 3]]),
     ("whole numbers", [[3, 1.5]]), ("whole numbers", [["ab"]]), ("whole numbers", [[True, False]]),
@@ -305,7 +306,7 @@ def test_wrong_texts_to_score_are_refused(match, documents, characters):
         ngrams.perplexity(fitted(), documents, characters)
 
 
-@pytest.mark.parametrize("size", [0, -1, ngrams.LARGEST + 1])
+@pytest.mark.parametrize("size", [0, -1, ngrams.LARGEST + 1, None, 5.0, True])
 def test_wrong_vocabularies_are_refused(size):
     with pytest.raises(CourseError, match="vocabulary is"):
         KneserNey.fit([[0, 1]], size)

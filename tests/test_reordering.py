@@ -197,9 +197,18 @@ def test_property(name):
     PROPERTIES[name]()
 
 
-def test_too_few_sentences_for_a_batch():
-    with pytest.raises(CourseError, match="do not fill a batch of 9"):
-        next(reordering.batches(TOKENIZER, TEXTS, 9, seed=0))
+@pytest.mark.parametrize(("match", "call"), [
+    ("do not fill a batch of 9", lambda: next(reordering.batches(TOKENIZER, TEXTS, 9, seed=0))),
+    ("size is 0 and seed", lambda: next(reordering.batches(TOKENIZER, TEXTS, 0, seed=0))),
+    ("seed is -1: give 0", lambda: reordering.shuffled(TEXTS, -1)),
+    ("a width that the heads divide", lambda: reordering.fresh(TOKENIZER, 10, heads=3)),
+    ("size is 0 and beams is 1", lambda: reordering.answers(
+        reordering.fresh(TOKENIZER, 8, 1, 1), TOKENIZER, TEXTS, size=0)),
+    ("this is one text", lambda: reordering.shuffled("a b", 0)),
+])
+def test_bad_input_is_refused(match, call):
+    with pytest.raises(CourseError, match=match):
+        call()
 
 
 def test_splits_of_the_real_reviews():

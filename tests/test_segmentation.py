@@ -88,6 +88,7 @@ def test_pairs_can_be_masked_by_words_too():
     (lambda: MaskedLM(TOKENIZER, segment=by_list), "set whole_words too"),
     (lambda: Segmented(tiny.wordpiece(), by_list), "has longer tokens: leave segment out"),
     (lambda: Segmented(TOKENIZER, str.split)(np.array([[5, 0, 6]])), "must leave no character"),
+    (lambda: Segmented(TOKENIZER, "spacy"), "unknown segmenter 'spacy': give 'jieba', or a function"),
     (lambda: Segmented(TOKENIZER, "jieba"), "run 'pip install jieba'")])
 def test_refusals(call, message, monkeypatch):
     monkeypatch.setitem(sys.modules, "jieba", None)

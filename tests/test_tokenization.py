@@ -1,6 +1,7 @@
 """Vocabularies and packed rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 import torch
@@ -15,6 +16,7 @@ from companion.tokenization import (
     cut_vocabulary,
     encode,
     pack,
+    pack_ids,
     train_bpe,
     train_characters,
     train_wordpiece,
@@ -277,6 +279,30 @@ def test_batches_by_length_hold_every_text_once_with_its_own_ids():
     right = tokenizer(texts, truncation=True, max_length=12)["input_ids"]
     assert [found[place] for place in range(len(texts))] == right
     assert widths[0] < widths[-1] == 12  # short texts first, in a row of their own length
-    for wrong in ("one text", []):
-        with pytest.raises(CourseError, match="give a list of texts"):
-            by_length(tokenizer, wrong, 12)
+
+
+@pytest.mark.parametrize(("match", "call"), [
+    ("nothing to encode", lambda: by_length(TOKENIZER, [], 12)),
+    ("this is one text", lambda: by_length(TOKENIZER, "one text", 12)),
+    ("length is 0 and size is 64", lambda: by_length(TOKENIZER, ["a"], 0)),
+    ("length is 9 and size is 0", lambda: by_length(TOKENIZER, ["a"], 9, 0)),
+    (r"texts\[1\] is no valid Unicode", lambda: encode(TOKENIZER, ["a", "\ud83d"])),
+    (r"texts\[0\] is NaN", lambda: pack([float("nan")], TOKENIZER)),
+    ("tokenizer is of type str", lambda: pack(["a"], "bert")),
+    ("length is of type float|length is 9.5", lambda: pack(["a"], TOKENIZER, 9.5)),
+    ("texts is a dict", lambda: train_characters({"a": "b"}, 50)),
+    ("vocab_size is 5: give more", lambda: train_characters(TEXTS, 5)),
+    ("vocab_size is 1,000,000,000: give at most", lambda: train_wordpiece(TEXTS, 10**9)),
+    ("max_length is 0: give at least 1", lambda: train_bpe(TEXTS, 300, max_length=0)),
+    (r"ids outside 0..", lambda: pack_ids([[5, len(TOKENIZER)]], TOKENIZER, 3)),
+    (r"ids outside 0..", lambda: pack_ids([[-1, 5]], TOKENIZER, 3)),
+])
+def test_bad_input_is_refused(match, call):
+    refused(match, call)
+
+
+def test_any_container_of_texts_is_packed():
+    rows = pack(TEXTS, TOKENIZER, 16)
+    for same in (tuple(TEXTS), np.array(TEXTS), pd.Series(TEXTS), iter(TEXTS)):
+        assert (pack(same, TOKENIZER, 16) == rows).all()
+    assert (pack_ids(map(np.array, map(ids_of, TEXTS)), TOKENIZER, 16) == rows).all()

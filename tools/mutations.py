@@ -85,12 +85,12 @@ def _conditions(node: ast.AST) -> list[ast.expr]:
 
 def _others(node: Any) -> Iterator[str]:
     match node:
-        case ast.Constant(value=bool()):
-            yield str(not node.value)
-        case ast.Constant(value=int()):
-            yield from (str(node.value + 1), f"({node.value - 1})")
-        case ast.Constant(value=float()):
-            yield f"({node.value!r} * 2)" if node.value else "1.0"
+        case ast.Constant(value=bool(truth)):
+            yield str(not truth)
+        case ast.Constant(value=int(number)):
+            yield from (str(number + 1), f"({number - 1})")
+        case ast.Constant(value=float(number)):
+            yield f"({number!r} * 2)" if number else "1.0"
         case ast.UnaryOp():
             yield f"({ast.unparse(node.operand)})"
         case ast.BoolOp(op=op, values=values):
@@ -101,8 +101,8 @@ def _others(node: Any) -> Iterator[str]:
         case ast.AugAssign(target=target, op=op, value=value) if type(op) in OPERATORS:
             yield ast.unparse(ast.AugAssign(target, OPERATORS[type(op)](), value))
         case ast.Compare(left=left, ops=ops, comparators=right):
-            for place, op in enumerate(ops):
-                changed = [*ops[:place], COMPARISONS[type(op)](), *ops[place + 1 :]]
+            for place, one in enumerate(ops):
+                changed = [*ops[:place], COMPARISONS[type(one)](), *ops[place + 1 :]]
                 yield f"({ast.unparse(ast.Compare(left, changed, right))})"
         case ast.Name(id=word) | ast.Attribute(attr=word) if word in WORDS:
             whole = ast.unparse(node)
