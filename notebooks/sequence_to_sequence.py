@@ -613,7 +613,7 @@ def corrupt(ids: list[int], spans: list[tuple[int, int]], sentinels: list[int]):
         spans never touch.
     sentinels: ids of sentinels in their order, more than there are spans.
     Returns two lists, inputs and targets. In the inputs each span has become one sentinel.
-    The targets hold each span behind its sentinel, and one more sentinel at the end.
+    The targets hold each span after its sentinel, and one more sentinel at the end.
 
     Example: corrupt([11, 12, 13, 14], [(1, 3)], [99, 98, 97])
     returns ([11, 99, 14], [99, 12, 13, 98]).
@@ -735,10 +735,11 @@ check("spans-precision", clipped_precision)
 def next_words(words: list[str], written: list[str]) -> list[str]:
     """Return the words that may come next when each given word must be written once.
 
-    words: the given words, in any order. A word that is given twice is written twice.
-    written: the words written so far, all of them given.
+    words: the given words, in any order. A word that is given twice is written twice. The
+        list must not be modified.
+    written: the words written so far, all of them given. It must not be modified either.
     Returns the different words that are left, in alphabetical order, or ["</s>"] when none is
-    left. The lists must not be modified.
+    left.
 
     Example: next_words(["film", "a"], ["a"]) returns ["film"].
     """

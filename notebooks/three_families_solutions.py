@@ -129,7 +129,7 @@ def written_bits(log_probs: list, written: int) -> float:
     """Return how many bits a written token costs, on average.
 
     log_probs: natural logarithms of the probabilities that a yardstick gives to the
-        tokens of a prompt and of what was written behind it, in this order.
+        tokens of a prompt and of what was written after it, in this order.
     written: how many tokens were written. The prompt is the rest.
 
     Example: written_bits([-9.0, -math.log(2), -3 * math.log(2)], 2) returns 2.0.

@@ -39,8 +39,7 @@ def asked(kind: str, length: int, share: float, mean: float) -> int:
     return noise + round(noise / mean) + 2
 
 
-def _of(kind, way):
-    """`way(length, share, mean)` for one kind, the right number for the others."""
+def _of(kind, way):  # way(length, share, mean) for this kind, the right number for the others
     return lambda one, *rest: way(*rest) if one == kind else asked(one, *rest)
 
 
@@ -116,7 +115,7 @@ def written_bits(log_probs: list, written: int) -> float:
     """Return how many bits a written token costs, on average.
 
     log_probs: natural logarithms of the probabilities that a yardstick gives to the
-        tokens of a prompt and of what was written behind it, in this order.
+        tokens of a prompt and of what was written after it, in this order.
     written: how many tokens were written. The prompt is the rest.
 
     Example: written_bits([-9.0, -math.log(2), -3 * math.log(2)], 2) returns 2.0.
