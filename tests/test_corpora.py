@@ -1,6 +1,7 @@
 """The corpora: fixed splits, nothing in two of them, the same columns from every source."""
 
 import hashlib
+import json
 import re
 from collections import Counter, defaultdict
 
@@ -25,6 +26,7 @@ from companion.corpora import (
 from companion.corpora.chinese import SPLITS, half_width
 from companion.corpora.splits import characters, fingerprint, near_duplicates, split_of, words
 from companion.errors import CourseError
+from companion.ner import people
 
 CORPORA = {"movies": movie_reviews, "newspaper": people_daily, "shopping": shopping_reviews}
 ROWS = {  # train, validation, test
@@ -493,21 +495,38 @@ def test_other_files_are_refused(name, content, text, tmp_path):
 
 # --- a newspaper of your own ------------------------------------------------------------------
 
-TITLE = "a tag that is none of O, B-, I-, M-, E-, S- with PER, LOC or ORG"
+MIXED = "tags of entities among others: write all of them as O, B-TYPE, I-TYPE"
+BOTH = [(0, 2, "PER"), (3, 5, "LOC")]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(("pos", "words"), [
-    ("B-PER I-PER O B-LOC I-LOC", ["王明", "去", "上海"]),
-    ("B-PER E-PER O B-LOC E-LOC", ["王明", "去", "上海"]),
-    ("S-PER S-PER O B-LOC M-LOC", ["王", "明", "去", "上海"]),
-    ("B-PER I-PER O O O", ["王明", "去", "上", "海"]),
+@pytest.mark.parametrize("column", ["pos", "tags", "ner_tags"])
+@pytest.mark.parametrize(("pos", "found"), [
+    ("B-PER I-PER O B-LOC I-LOC", BOTH), ("I-PER I-PER O I-LOC I-LOC", BOTH),
+    ("B-PER E-PER O B-LOC E-LOC", BOTH), ("B-PER L-PER O B-LOC L-LOC", BOTH),
+    ("S-PER S-PER O B-LOC M-LOC", [(0, 1, "PER"), (1, 2, "PER"), (3, 5, "LOC")]),
+    ("B-PER B-PER I-PER U-TITLE O", [(0, 1, "PER"), (1, 3, "PER"), (3, 4, "TITLE")]),
+    ("nr nr v ns x", [(0, 2, "PER"), (3, 4, "LOC")]),  # words of the newspaper: 王 and 明 are one
 ])
-def test_tags_of_entities_become_words(pos, words, tmp_path):
-    write(tmp_path, tokens=["王 明 去 上 海"], pos=[pos])
-    rows = people_daily(tmp_path)["train"]
-    assert rows["tokens"][0] == words and set(rows["pos"][0]) <= {"nr", "ns", "x"}
-    assert rows["text"][0] == "王明去上海" and ("nr" in rows["pos"][0]) == ("PER" in pos)
+def test_tags_of_entities_are_read(column, pos, found, tmp_path):
+    """Also where persons touch: tags of words would join them."""
+    lines = [{"tokens": list("王明去上海"), column: pos.split()},
+             {"tokens": list("好。 "[:2]), column: ["O", "O"]}]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(x) + "\r\n" for x in lines))
+    one, two = people.load(tmp_path)["train"]
+    assert [(e.start, e.end, e.type) for e in one.entities] == found and not two.entities
+    assert one.text == "王明去上海" and all(e.text == one.text[e.start : e.end] for e in one.entities)
+    write(tmp_path, tokens=["王 明 去 上 海"], **{column: [pos + " "]})
+    (tmp_path / "train.jsonl").unlink()
+    assert people.load(tmp_path)["train"][0].entities == one.entities
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("tags", ["b-per i-per", "B_PER I_PER", "PER PER", "O O", "n v"])
+def test_a_newspaper_without_any_entity_is_refused(tags, tmp_path):
+    write(tmp_path, tokens=["王 明"], pos=[tags])
+    text = message(lambda: people.load(tmp_path))
+    assert f"has no entity, its tags are {tags.split()[0]}" in text and "B-TYPE, I-TYPE" in text
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -520,8 +539,9 @@ def test_tags_of_entities_become_words(pos, words, tmp_path):
     ('{"tokens": [], "pos": []}', "no tokens, or an empty one: remove it"),
     ('{"tokens": "  ", "pos": ""}', "no tokens, or an empty one: remove it"),
     ('{"tokens": ["好", " "], "pos": ["a", "a"]}', "no tokens, or an empty one: remove it"),
-    ('{"tokens": ["好"], "pos": ["B-TITLE"]}', TITLE),
-    ('{"tokens": ["好", "李"], "pos": ["a", "B-PER"]}', TITLE),
+    ('{"tokens": ["好"], "pos": [1]}', "pos that are no list of strings"),
+    ('{"tokens": ["好"], "pos": {"B-PER": 1}}', "pos that are no list of strings"),
+    ('{"tokens": ["好", "李"], "pos": ["a", "B-PER"]}', MIXED),
     ('{"tokens": ["好"], "pos": ["a"], "block": "x"}', "a block that is no whole number"),
     ('{"tokens": ["好"], "pos": ["a"], "block": 1.5}', "a block that is no whole number"),
     ('{"tokens": ["好"], "pos": ["a"], "block": null}', "a block that is no whole number"),

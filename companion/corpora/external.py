@@ -9,7 +9,6 @@ under its old name, for example) no longer load in ``datasets`` 4 and later.
 
 import io
 import json
-import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from companion.corpora.splits import fingerprint
 from companion.errors import CourseError
 from companion.files import read_lines, read_text
 from companion.guards import checked_text
+from companion.ner.schemes import mark_entities, marks_entity, of_tags
 
 HUB = {
     "imdb": "stanfordnlp/imdb",
@@ -39,7 +39,7 @@ POS = {"PER": "nr", "ORG": "nt", "LOC": "ns"}
 _LABELS = {name: label for label, names in enumerate((
     "0 0.0 false neg negative 差评 负面 消极", "1 1.0 true pos positive 好评 正面 积极"))
     for name in names.split()}
-_BIO = re.compile("([BIMES])-(.+)")
+_OTHER_NAMES = ("tags", "ner_tags", "labels")  # of the column pos
 
 
 def external_reviews(source: str | Path, collection: str | None) -> DatasetDict:
@@ -74,8 +74,8 @@ def external_newspaper(source: str | Path) -> DatasetDict:
 
     There, an entity becomes one token with the tag ``nr``, ``ns`` or ``nt``, and every other
     character a token with the tag ``x`` (unknown). A folder or file needs ``tokens`` and
-    ``pos``: lists, or in a csv file strings with a space between two items. Where ``pos`` holds
-    tags of BIO, BIOES or BMES, entities become words in the same way.
+    ``pos`` (or ``tags``): lists, or in a csv file strings with a space between two items. Tags of
+    BIO, BIOES, BMES or BILOU stay as they are; `companion.ner.people` reads them.
     """
     if str(source) == "hub":
         table = _hub("people_daily")
@@ -102,8 +102,8 @@ def external_newspaper(source: str | Path) -> DatasetDict:
 
 def _words(table: pd.DataFrame, source: str | Path) -> list[tuple[list[str], list[str]]]:
     """The words of each row and their tags."""
-    for column, kinds in (("tokens", str), ("pos", str | int)):
-        wrong = ~table[column].map(lambda value: _is_list(value, kinds))
+    for column in ("tokens", "pos"):
+        wrong = ~table[column].map(_is_list)
         _refuse_rows(table, wrong, source, f"{column} that are no list of strings",
                      "give a list, or a string with spaces between")
     pairs = [(_items(t), _items(p)) for t, p in zip(table["tokens"], table["pos"])]
@@ -115,17 +115,11 @@ def _words(table: pd.DataFrame, source: str | Path) -> list[tuple[list[str], lis
                 f"row {row} of {source} has {len(tokens)} tokens but {len(pos)} tags: "
                 "give every token one tag"
             )
-    if not any(_BIO.fullmatch(str(tag)) for _, pos in pairs for tag in pos):
-        return pairs
-    wrong = [any(tag != "O" and not _known(tag) for tag in pos) for _, pos in pairs]
-    _refuse_rows(table, wrong, source, "a tag that is none of O, B-, I-, M-, E-, S- with PER, LOC "
-                 "or ORG", "write the tags so; other types need companion.ner.Example")
-    return [words_from_bio(tokens, pos) for tokens, pos in pairs]
-
-
-def _known(tag: str | int) -> bool:
-    found = _BIO.fullmatch(str(tag))
-    return found is not None and found[2] in POS
+    wrong = [mark_entities(pos) and not all(tag.strip() == "O" or marks_entity(tag) for tag in pos)
+             for _, pos in pairs]
+    _refuse_rows(table, wrong, source, "tags of entities among others", "write all of them as O, "
+                 "B-TYPE, I-TYPE (or BIOES, BMES, BILOU)")
+    return pairs
 
 
 def words_from_bio(
@@ -134,21 +128,18 @@ def words_from_bio(
     """Characters with BIO tags as words with part-of-speech tags; entities become words.
 
     ``["李", "明", "来"]`` with ``["B-PER", "I-PER", "O"]`` gives ``["李明", "来"]`` and
-    ``["nr", "x"]``. An ``I-`` tag that continues nothing of its kind begins an entity. ``M-``
-    and ``E-`` continue too, ``S-`` begins, and nothing continues after ``E-`` and ``S-``.
+    ``["nr", "x"]``. See `companion.ner.schemes.from_tags` for illegal tags, which are repaired.
     """
-    words: list[str] = []
-    pos: list[str] = []
-    open_kind = None
-    for token, tag in zip(tokens, tags, strict=True):
-        place, _, kind = str(tag if isinstance(tag, str) else TAGS[tag]).partition("-")
-        if place in "IME" and kind and kind == open_kind:
-            words[-1] += token
-        else:
-            words.append(token)
-            pos.append(POS.get(kind, "x"))
-        open_kind = None if place in "ES" else kind or None
-    return words, pos
+    pairs = zip(tokens, tags, strict=True)
+    tokens, names = zip(*((token, tag if isinstance(tag, str) else TAGS[tag])
+                          for token, tag in pairs), strict=True)
+    pieces, at = [], 0
+    for found in of_tags(names, "BIOES"):
+        pieces += [(token, "x") for token in tokens[at : found.start]]
+        pieces.append(("".join(tokens[found.start : found.end]), POS.get(found.type, "x")))
+        at = found.end
+    pieces += [(token, "x") for token in tokens[at:]]
+    return [word for word, _ in pieces], [pos for _, pos in pieces]
 
 
 def _hub(name: str) -> pd.DataFrame:
@@ -218,6 +209,9 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     if reader is None:
         raise CourseError(f"{path.name} is no {', '.join(_READERS)} file: save it as one of them")
     table = reader(path)
+    if "pos" in needed and "pos" not in table:
+        own = [name for name in _OTHER_NAMES if name in table]
+        table = table.rename(columns=dict.fromkeys(own[:1], "pos"))
     names = list(map(str, table.columns))
     for column in needed:
         if column not in names:
@@ -318,12 +312,12 @@ def _refuse_rows(table: pd.DataFrame, wrong: Collection[bool], source: str | Pat
     raise CourseError(f"row {row} of {split} in {source} has {what}: {cure}")
 
 
-def _is_list(value, kinds) -> bool:
-    """Whether tokens or tags can be read from a value: a string, or several of the ``kinds``."""
+def _is_list(value) -> bool:
+    """Whether tokens or tags can be read from a value: a string, or several."""
     if isinstance(value, str):
         return True
     values = value.tolist() if isinstance(value, np.ndarray) else value
-    return isinstance(values, Collection) and all(isinstance(item, kinds) for item in values)
+    return isinstance(values, (list, tuple)) and all(isinstance(item, str) for item in values)
 
 
 def _items(value: str | Iterable[str]) -> list[str]:

@@ -9,13 +9,15 @@ import functools
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import attrgetter, itemgetter
 from pathlib import Path
 
 from companion.corpora import people_daily
 from companion.entity import Entity, Example
 from companion.errors import CourseError
+from companion.guards import door
+from companion.ner import schemes
 
 TYPES = ("PER", "LOC", "ORG")
 POS = {"nr": "PER", "ns": "LOC", "nt": "ORG"}
@@ -28,7 +30,8 @@ _END = re.compile(r"[。！？!?]+[”’』」》）)\]]*")
 def entities(row: Mapping) -> list[Entity]:
     """The entities of a row of `people_daily`, with offsets into ``row["text"]``.
 
-    Neighbouring words of a type stay apart (``河北省/ns 张家口/ns`` are two places), except
+    Tags of entities (``B-PER``) are read as such, of whatever scheme and types. Neighbouring
+    words of a type stay apart (``河北省/ns 张家口/ns`` are two places), except
     for the parts of a name: see `name_lengths`.
 
     Raises:
@@ -38,6 +41,10 @@ def entities(row: Mapping) -> list[Entity]:
     if len(words) != len(pos) or "".join(words) != text:
         raise CourseError("the words do not make up the text, or lack tags: give a row with "
                           "text, tokens and pos as people_daily() has them")
+    if schemes.mark_entities(pos):
+        edges = [0, *accumulate(map(len, words))]
+        return [Entity(edges[e.start], edges[e.end], e.type, text[edges[e.start] : edges[e.end]])
+                for e in schemes.of_tags(pos, "BIOES")]
     found, start, i = [], 0, 0
     for kind, size in _units(words, pos):
         end = start + sum(map(len, words[i : i + size]))
@@ -74,6 +81,7 @@ def name_lengths(run: Sequence[str]) -> list[int]:
     return lengths
 
 
+@door
 def sentences(text: str, found: Sequence[Entity], id: str = "") -> list[Example]:
     """The text cut behind 。！？ and the marks that close after them, entities with it.
 
@@ -93,6 +101,7 @@ def sentences(text: str, found: Sequence[Entity], id: str = "") -> list[Example]
     ]
 
 
+@door
 def load(source: str | Path = "package", lines: bool = False) -> dict[str, list[Example]]:
     """The splits of `people_daily` as sentences with entities, in the order of the paper.
 
@@ -101,6 +110,9 @@ def load(source: str | Path = "package", lines: bool = False) -> dict[str, list[
     Args:
         source: see `companion.corpora.people_daily`.
         lines: whole lines (about paragraphs) instead of sentences.
+
+    Raises:
+        CourseError: no entity in all of it, as where its tags are of another kind.
     """
     return {split: part if lines else _cut(part) for split, part in _lines(source).items()}
 
@@ -140,8 +152,13 @@ def _read(source: str | Path) -> dict[str, list[Example]]:
         columns = {name: rows[name][:] for name in ("text", "tokens", "pos", "id")}
         table = [dict(zip(columns, values)) for values in zip(*columns.values())]
         splits[split] = [Example(r["text"], tuple(entities(r)), r["id"]) for r in table]
+    if not any(x.entities for part in splits.values() for x in part):
+        tags = dict.fromkeys(tag for r in table for tag in r["pos"])
+        raise CourseError(f"{source} has no entity, its tags are {', '.join([*tags][:5])} ...: "
+                          "write nr, ns, nt for the words, or O, B-TYPE, I-TYPE")
     return splits
 
 
 def _cut(lines: Sequence[Example]) -> list[Example]:
-    return [piece for x in lines for piece in sentences(x.text, x.entities, x.id)]
+    pieces = (piece for x in lines for piece in sentences(x.text, x.entities, x.id))
+    return [piece for piece in pieces if piece.text.strip()]

@@ -132,6 +132,17 @@ def legal(names: Sequence[str], scheme: str = "BIO") -> Transitions:
     )
 
 
+def marks_entity(tag: str) -> bool:
+    """Whether a tag is one of an entity (``B-PER``), not of a word (``nr``), in any scheme."""
+    place, dash, kind = tag.strip().partition("-")
+    return bool(dash and kind) and place in {*"BIES", *_OTHER}
+
+
+def mark_entities(tags: Iterable[str]) -> bool:
+    """Whether one of the tags is such."""
+    return any(map(marks_entity, tags))
+
+
 def may_follow(before: str | None, after: str | None, scheme: str = "BIO") -> bool:
     """Whether tag ``after`` may follow tag ``before``; None stands for the edge of the text."""
     places = _places(scheme)
