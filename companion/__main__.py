@@ -1,11 +1,12 @@
 """The command line: ``python -m companion pretrain | fill-mask | ner | compare | doctor``.
 
 Exit codes: 0 done, 1 a problem (one line on standard error), 2 wrong usage, 130 stopped
-with Ctrl-C.
+with Ctrl-C, 141 nobody reads the output any more.
 """
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -40,19 +41,27 @@ def pack(arguments: argparse.Namespace) -> int:
     from companion.pretraining import Recipe, build, parts
 
     recipe, out = Recipe.read(arguments.recipe), Path(arguments.out)
-    build.prepare(recipe, out, None if arguments.text is None else Path(arguments.text))
+    folder = None if arguments.text is None else Path(arguments.text)
+    build.run_folder(recipe, out)
+    build.check(recipe, folder)
+    build.prepare(recipe, out, folder)
     for file in parts.write_parts(out / "packed", out, recipe.name):
         print(file)
     return 0
 
 
 def fill_mask(arguments: argparse.Namespace) -> int:
-    from companion.checkpoints import load
+    from companion.checkpoints import OtherKindError, load
     from companion.filling import fill
 
     if arguments.top < 1:
         raise CourseError(f"--top is {arguments.top}: give 1 or more")
-    model, tokenizer = load(arguments.model)
+    _refuse_no_text(arguments.text)
+    try:
+        model, tokenizer = load(arguments.model)
+    except OtherKindError as problem:
+        raise CourseError(f"{arguments.model} is no masked model, so it fills no gap (its kind: "
+                          f"{problem.own}): name one such as bert-mini-en") from None
     answers = fill(model, tokenizer, arguments.text, arguments.top)
     for number, answer in enumerate(answers, 1):
         if len(answers) > 1:
@@ -66,6 +75,7 @@ def ner(arguments: argparse.Namespace) -> int:
     from companion import display_entities
     from companion.ner.tagger import AlbertTagger
 
+    _refuse_no_text(arguments.text)
     if arguments.html is not None:
         storage.page_for(arguments.html)
     (found,) = AlbertTagger.from_pretrained(arguments.model).predict([arguments.text])
@@ -78,6 +88,13 @@ def ner(arguments: argparse.Namespace) -> int:
     if arguments.html is not None:
         storage.write_page(arguments.html, display_entities.page([arguments.text], [found]))
     return 0
+
+
+def _refuse_no_text(text: str) -> None:
+    """Python keeps half a character for each byte of the command line that is no text."""
+    from companion.guards import checked_text
+
+    checked_text(text)
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -162,7 +179,28 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = parser().parse_args(argv)
+    """Run a command; returns the exit code."""
+    if sys.stdout is None:  # closed by the shell, with >&-
+        sys.stdout = open(os.devnull, "w", encoding="utf8")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what a terminal cannot show becomes its number
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(parser().parse_args(_texts_last(sys.argv[1:] if argv is None else argv)))
+        sys.stdout.flush()
+        return code
+    except OSError as problem:
+        if problem.filename is not None:  # a file is no matter of the output
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+        if isinstance(problem, BrokenPipeError):  # who read it, such as head, has enough
+            return 141
+        print(f"error: the output cannot be written ({problem.strerror}): make room, or send it "
+              "elsewhere", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         return arguments.run(arguments)
     except CourseError as problem:
@@ -170,6 +208,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _texts_last(argv: Sequence[str]) -> list[str]:
+    """The arguments with a text such as "-北京" after "--", so that it is not an option."""
+    if "--" in argv:
+        return list(argv)
+    texts = [word for word in argv if re.match(r"-+(?![A-Za-z0-9-]|$)", word)]
+    return [word for word in argv if word not in texts] + ["--", *texts] * bool(texts)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,18 @@ values of their manifest before anything is read.
 
 import functools
 import json
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoTokenizer, BertTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    BertTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import cached_file
 
 from companion import storage
@@ -37,6 +44,14 @@ HEADS = {
 # Vocabularies, of whatever kind of tokenizer; transformers does not mind when there is none.
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model",
                 "sentencepiece.bpe.model", "spm.model", "source.spm")
+
+
+class OtherKindError(CourseError):
+    """A model that was trained as another kind than it is loaded as: ``own``."""
+
+    def __init__(self, message: str, own: str):
+        super().__init__(message)
+        self.own = own
 
 
 def folder(name: str) -> Path:
@@ -103,7 +118,7 @@ def load(
                 where, dtype=torch.float32, output_loading_info=True)
             tokenizer = _tokenizer(where, model.config.model_type)
     except Exception as problem:  # all that is raised at damaged files has no class in common
-        raise CourseError(_explain(name, kind, problem)) from None
+        raise _explain(name, where, kind, problem) from None
     _refuse_untrained(name, kind, model, report["missing_keys"])
     refuse_tokenizer(name, tokenizer)
     if model.get_input_embeddings().num_embeddings < len(tokenizer):
@@ -121,12 +136,22 @@ def _found(name: str | Path, kind: str) -> str | Path:
                           f"({', '.join(COURSE)}), a folder or a hub id")
     if not isinstance(kind, str) or kind not in KINDS:
         raise CourseError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
+    where = place(name)
+    if str(name) in COURSE and kind not in ("encoder", own := kind_of(str(name))):
+        raise OtherKindError(f'{name} is a {own} model: load it with kind="{own}", or "encoder" '
+                        "for hidden states", own)
+    return where
+
+
+def place(name: str | Path) -> str | Path:
+    """Where a model is: the folder of a course checkpoint, a folder, or a hub id as it is.
+
+    Raises:
+        CourseError: damaged files; no such folder; nearly the name of a course checkpoint.
+    """
     if str(name) not in COURSE:
         return _elsewhere(name)
     verify(str(name))
-    if kind not in ("encoder", own := kind_of(str(name))):
-        raise CourseError(f'{name} is a {own} model: load it with kind="{own}", or "encoder" '
-                          "for hidden states")
     return folder(str(name))
 
 
@@ -145,8 +170,8 @@ def _refuse_untrained(name: str | Path, kind: str, model: PreTrainedModel, missi
     own = _trained_as((model.config.architectures or [""])[0])
     of_encoder = any(key.startswith(f"{model.base_model_prefix}.") for key in lost)
     if kind in HEADS and own != kind and not of_encoder:
-        raise CourseError(f"{name} has no {HEADS[kind][1]} ({lost[0]} is missing): load it with "
-                          f'kind="{own}", as it was trained')
+        raise OtherKindError(f"{name} has no {HEADS[kind][1]} ({lost[0]} is missing): load it with "
+                        f'kind="{own}", as it was trained', own)
     raise CourseError(f"{name} lacks {len(lost)} of the weights of a {kind} model, such as "
                       f"{lost[0]}: check its files")
 
@@ -193,18 +218,28 @@ def _elsewhere(name: str | Path) -> str | Path:
         return path
     if path.is_absolute() or str(name).startswith((".", "~")) or str(name).count("/") > 1:
         raise CourseError(f"there is no folder {name}: check the path")
+    # Before any network: models of the hub without an owner have names far from these.
+    near = get_close_matches(str(name).lower(), COURSE, 1, cutoff=0.75)
+    if near and "/" not in str(name):
+        raise CourseError(f"there is no model {name}: did you mean {near[0]}?")
     return str(name)
 
 
-def _explain(name: str | Path, kind: str, problem: Exception) -> str:
+def _explain(name: str | Path, where: str | Path, kind: str, problem: Exception) -> CourseError:
     """One line for the several pages that transformers says."""
     text = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    if text.startswith("Unrecognized configuration class"):
+        with quiet():
+            config = AutoConfig.from_pretrained(where)
+        own = _trained_as((config.architectures or [""])[0])
+        return OtherKindError(f'{name} is a model of the kind {config.model_type}, which has no '
+                         f'{HEADS[kind][1]}: load it with kind="{own}"', own)
     if "ignore_mismatched_sizes" in text:
         text = "the weights have other sizes than config.json says"
     # What is not there, at the hub or on disk, is an OSError.
     if Path(name).is_dir() or str(name) in COURSE or not isinstance(problem, OSError):
-        return f"{name} cannot be loaded as a {kind} model ({text}): check its files"
-    return (
+        return CourseError(f"{name} cannot be loaded as a {kind} model ({text}): check its files")
+    return CourseError(
         f"'{name}' is no course checkpoint ({', '.join(COURSE)}), no local folder, and the hub "
         "gave no such model: check the name, or your network if you meant a hub id"
     )

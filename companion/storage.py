@@ -242,7 +242,7 @@ def reported(path: str | Path) -> Iterator[None]:
         yield
     except Exception as problem:  # those of tokenizers are of no other class
         number = _number(problem)
-        if isinstance(problem, CourseError) or number is None:
+        if isinstance(problem, (CourseError, BrokenPipeError)) or number is None:
             raise
         reason = os.strerror(number) if number else "the disk refused it"
         room = "make room on the disk, or " if number in (0, errno.ENOSPC, errno.EDQUOT) else ""

@@ -291,6 +291,28 @@ def test_wrong_names_and_kinds_say_what_to_do(monkeypatch):
     assert "bert-mini-en" in one_line(problem)
 
 
+@pytest.mark.parametrize("name, meant", [
+    ("albert-mini-cn", "albert-mini-zh"), ("bert-mini", "bert-mini-en"), ("gpt_mini_en", "gpt-mini-en"),
+    ("Bert-Mini-EN", "bert-mini-en"), ("bert-base-uncased", None), ("albert-base-v2", None),
+    ("gpt2", None), ("google/bert-mini-en", None)])
+def test_a_slip_in_a_name_is_answered_before_any_network(name, meant, monkeypatch):
+    def asked(*_, **__):
+        raise OSError("network")
+
+    monkeypatch.setattr(checkpoints.transformers.AutoModelForMaskedLM, "from_pretrained", asked)
+    with pytest.raises(CourseError) as problem:
+        checkpoints.load(name)
+    assert ("network" if meant is None else f"did you mean {meant}?") in one_line(problem)
+
+
+def test_the_folder_of_a_causal_model_is_not_called_damaged(tmp_path):
+    shutil.copytree(checkpoints.folder("gpt-mini-en"), tmp_path / "own")
+    with pytest.raises(CourseError) as problem:
+        checkpoints.load(tmp_path / "own")
+    assert 'of the kind gpt2, which has no masked-LM head: load it with kind="causal"' \
+        in one_line(problem)
+
+
 @pytest.mark.parametrize("name", [
     n for n in checkpoints.COURSE
     if n != "bert-mini-en" and checkpoints.kind_of(n) != "tagger"])

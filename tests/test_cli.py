@@ -1,5 +1,6 @@
 """The command line: what it prints, its exit codes, and one-line errors."""
 
+import os
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from companion import checkpoints, doctor
-from companion.__main__ import main
+from companion.__main__ import _texts_last, main
 from companion.errors import CourseError
 from companion.filling import fill
 
@@ -57,13 +58,55 @@ def test_fill_mask_prints_one_line_a_token(capsys):
         (["fill-mask", "[MASK]", "--top", "0"], "give 1 or more"),
         (["fill-mask", "[MASK]", "--model", "./nothing"], "check the path"),
         (["pretrain", "no-such-recipe"], "bert-mini-en"),
-        (["pretrain", "bert-mini-en", "--out", "{tmp}"], "--text FOLDER"),
+        (["pretrain", "bert-mini-en", "--out", "{tmp}/runs/x"], "--text FOLDER"),
+        (["pretrain", "bert-mini-en", "--out", "{tmp}/file"], "is a file: name a folder"),
+        (["pack", "bert-mini-en", "--out", "{tmp}/file"], "is a file: name a folder"),
+        (["pretrain", "bert-mini-cn"], "one of: bert-mini-en, "),
+        (["fill-mask", "\udcff [MASK]"], "no valid Unicode"),
+        (["ner", "\udcff"], "no valid Unicode"),
+        (["ner", "x", "--html", "{tmp}/file"], "name another file"),
+        (["fill-mask", "[MASK]", "--model", "albert-mini-cn"], "did you mean albert-mini-zh"),
+        (["fill-mask", "[MASK]", "--model", "gpt-mini-en"], "fills no gap (its kind: causal): name"),
+        (["ner", "x", "--model", "bert-mini-en"], "is no tagger: use albert-ner-zh"),
         (["pretrain", "bert-mini-en", "--out", "{tmp}", "--text", "{tmp}"], "add it"),
     ],
 )
 def test_problems_are_one_line_and_exit_code_1(arguments, cure, capsys, tmp_path):
+    (tmp_path / "file").write_text("x")
     assert main([a.replace("{tmp}", str(tmp_path)) for a in arguments]) == 1
     assert cure in error_of(capsys)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("arguments, code, said", [
+    ("fill-mask [MASK] --top 9000 | head -n 1", 141, ""),
+    ("doctor > /dev/full", 1, "error: the output cannot be written (No space left on device)"),
+    ("ner 北京 >&-", 0, ""), ("ner 北京 >&- 2>&-", 0, ""),
+])
+def test_an_output_that_nobody_takes_is_no_traceback(arguments, code, said):
+    command = f"set -o pipefail; {sys.executable} -m companion {arguments}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == code and done.stderr.startswith(said)
+    assert done.stderr.count("\n") == bool(said)
+
+
+def test_a_terminal_without_chinese_gets_numbers():
+    done = subprocess.run([sys.executable, "-m", "companion", "ner", "-北京"], text=True,
+                          capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and not done.stderr
+    assert done.stdout.startswith(r"-[\u5317\u4eac LOC]")
+
+
+@pytest.mark.parametrize("given, read", [
+    (["ner", "-北京"], ["ner", "--", "-北京"]),
+    (["ner", "--北京", "--html", "x"], ["ner", "--html", "x", "--", "--北京"]),
+    (["fill-mask", "-[MASK]", "--top", "3"], ["fill-mask", "--top", "3", "--", "-[MASK]"]),
+    (["ner", "--html", "x", "北京", "-"], ["ner", "--html", "x", "北京", "-"]),
+    (["ner", "--", "-北京"], ["ner", "--", "-北京"]), (["--help"], ["--help"]),
+    (["fill-mask", "-1 [MASK]"], ["fill-mask", "-1 [MASK]"]),
+])
+def test_a_text_may_begin_with_a_hyphen(given, read):
+    assert _texts_last(given) == read
 
 
 def test_wrong_usage_is_exit_code_2(capsys):

@@ -576,16 +576,18 @@ def test_rows_longer_than_the_model_are_refused(kind, longest):
     model, _ = build.model(recipe, material(tokenizer))
     assert model(torch.full((1, longest), 7)).logits.shape == (1, longest, 120)
     recipe.text.row_length += 1
-    refused(f"row_length is {longest + 1}, but the model has {longest} positions: shorten",
-            lambda: build.model(recipe, material(tokenizer)))
+    for call in (lambda: build.model(recipe, material(tokenizer)), lambda: build.check_model(recipe)):
+        refused(f"row_length is {longest + 1}, but the model has {longest} positions: shorten",
+                call)
 
 
 def test_rows_longer_than_the_start_model_are_refused(tmp_path):
     tiny.model("roberta").save_pretrained(tmp_path)  # 64 positions, and padding is number 0
     recipe = tiny_runs.recipe()
     recipe.model.start, recipe.model.config, recipe.text.row_length = str(tmp_path), {}, 64
-    refused("row_length is 64, but the model has 63 positions: shorten",
-            lambda: build.model(recipe, material(tiny.wordpiece())))
+    for call in (lambda: build.model(recipe, material(tiny.wordpiece())),
+                 lambda: build.check_model(recipe)):
+        refused("row_length is 64, but the model has 63 positions: shorten", call)
 
 
 @pytest.mark.parametrize("match, config", [
@@ -598,8 +600,9 @@ def test_rows_longer_than_the_start_model_are_refused(tmp_path):
 def test_a_configuration_that_no_model_can_have_is_refused(match, config):
     recipe = tiny_runs.recipe()
     recipe.model.config |= config
-    refused(f"{match}.*: (mend config in|remove it)",
-            lambda: build.model(recipe, material(tiny.wordpiece())))
+    for call in (lambda: build.model(recipe, material(tiny.wordpiece())),
+                 lambda: build.check_model(recipe)):
+        refused(f"{match}.*: (mend config in|remove it)", call)
 
 
 def test_other_names_of_a_key_are_known():
@@ -610,7 +613,8 @@ def test_other_names_of_a_key_are_known():
 
 
 @pytest.mark.parametrize("match, start, objective, config", [
-    ("OSError", "/nowhere", "masked", {}),
+    ("there is no folder /nowhere: check the path", "/nowhere", "masked", {}),
+    ("there is no model albert-mini-cn: did you mean albert-mini-zh", "albert-mini-cn", "masked", {}),
     ("OSError", "nobody/no-such-model", "masked", {}),  # the tests run offline
     ("ModuleNotFoundError: No module named 'nosuch'", "package:nosuch.sub/x", "masked", {}),
     ("ValueError: Unrecognized configuration class", "albert", "causal", {}),
@@ -625,7 +629,27 @@ def test_a_start_that_cannot_be_used_is_refused(tmp_path, match, start, objectiv
     recipe = tiny_runs.recipe()
     recipe.objective, recipe.model.config = objective, config
     recipe.model.start = str(tmp_path / start) if start in ("albert", "damaged") else start
-    refused(f"({match}).*: mend", lambda: build.model(recipe, material(tiny.wordpiece())))
+    refused(match, lambda: build.model(recipe, material(tiny.wordpiece())))
+    if start != "damaged":  # its files are read when they are needed
+        refused(": ", lambda: build.check_model(recipe))
+
+
+@pytest.mark.parametrize("text", [{"row_length": 33}, {"corpora": ["entity_sentences"]}])
+def test_a_wrong_recipe_is_refused_before_anything_begins(tmp_path, monkeypatch, text):
+    monkeypatch.setattr("companion.corpora.movie_reviews", None)
+    monkeypatch.setattr(loop, "start_accelerate", None)
+    recipe = tiny_runs.recipe()
+    for name, value in text.items():
+        setattr(recipe.text, name, value)
+    refused(": (shorten|use one of)", lambda: pretrain(recipe, tmp_path / "runs" / "out"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_may_start_from_a_course_checkpoint_by_its_name():
+    recipe = tiny_runs.recipe()
+    recipe.model.start, recipe.model.config = "bert-mini-en", {"hidden_dropout_prob": 0.0}
+    build.check_model(recipe)
+    assert Path(build.start_folder("bert-mini-en")).name == "bert-mini-en"
 
 
 def test_a_start_without_a_tokenizer_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from companion.corpora.splits import characters, near_duplicates, words
 from companion.errors import CourseError
-from companion.pretraining import Recipe
+from companion.pretraining import Recipe, build
 from companion.pretraining.recipe import FOLDER
 from companion.pretraining.text import Held, gather, read_texts
 
@@ -231,6 +231,29 @@ def test_held_out_texts_of_a_file_are_not_read_nor_texts_like_them(folder):
     assert gather(chosen, folder).held_out["many.txt"] == apart
 
 
+def test_a_recipe_reads_own_files_alone(folder):
+    (folder / "sub").mkdir()
+    for name in ("a.txt", "b.txt", "sub/a.md", "a.md"):
+        (folder / name).write_text("\ufeff" + "\r\n".join(f"{name} {i}" for i in range(90)), "utf8")
+    own = recipe(corpora=[], files=["?.txt", "sub/*", "a.md"], held_out=0.2)
+    assert own == recipe(corpora=[], files={"?.txt": 1, "sub/*": 1.0, "a.md": 1}, held_out=0.2)
+    found = gather(own, folder)
+    assert [source.name for source in found.report] == ["a.txt", "b.txt", "sub/a.md", "a.md"]
+    apart = [text for texts in found.held_out.values() for text in texts]
+    assert found.validation == apart and not set(apart) & set(found.train)
+    assert sorted(apart + found.train) == sorted(
+        f"{name} {i}" for name in found.held_out for i in range(90))
+    names = build._by_stem(found.held_out)  # of files, so none may be another's
+    assert list(names) == ["a.txt", "b", "sub-a", "a.md"]
+    assert list(names.values()) == list(found.held_out.values())
+    refused("has no file \\*.csv: add it", lambda: gather(recipe(files=["*.csv"]), folder))
+    for name in ("/etc/*", "a**b", ".", "..", "a\0b"):
+        refused("has no file .*: add it",
+                lambda name=name: gather(recipe(files=[name]), folder))
+    refused("no text for validation: give more", lambda: gather(
+        recipe(corpora=[], files=["a.txt"], held_out=1e-9), folder))
+
+
 # --- recipes ------------------------------------------------------------------------------
 
 
@@ -270,8 +293,12 @@ GOOD = {"name": "x", "seed": 3, "text": {"files": {"a": 0.5}}, "model": {"vocabu
     ({"text": {"row_len": 5}}, r"\[text\] has an unknown key 'row_len': use corpora, files"),
     ({"text": {"row_length": "64"}}, "'row_length' is '64', but must be a int"),
     ({"text": {"row_length": 2}}, "row_length must be at least 3"),
-    ({"text": {"corpora": []}}, "must name a corpus"),
-    ({"text": {"files": {"a": 0}}}, "shares above 0"),
+    ({"text": {"corpora": []}}, "neither corpora nor files: name some text"),
+    ({"text": {"corpora": [], "files": ["a"]}}, "needs held_out above 0, such as held_out = 0.02"),
+    ({"text": {"files": {"a": 0}}}, r'shares above 0, at most 1: write files = \["a.txt"'),
+    ({"text": {"files": 3}}, r'files\' is 3: write files = \["a.txt", "b.txt"\], or'),
+    ({"text": {"files": [3]}}, r'files\' is \[3\]: write files'),
+    ({"text": {"files": [""]}}, "write files = "),
     ({"text": {"files": {"a": "all"}}}, "shares above 0"),
     ({"model": {}}, "vocabulary must be above 5"),
     ({"objective": "gpt"}, "objective must be masked, masked_order, masked_next, causal or spans"),

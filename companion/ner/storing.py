@@ -115,10 +115,11 @@ def _foreign(name: str | Path) -> tuple[Network, PreTrainedTokenizerBase, list[s
                           "course: train one (chapter ALBERT NER) and give its folder")
     if not str(name):
         raise CourseError("the tagger's name is empty: give albert-ner-zh, a folder or a hub id")
-    if str(name) in checkpoints.COURSE:
+    try:
+        model, tokenizer = checkpoints.load(name, kind="tagger")
+    except checkpoints.OtherKindError:
         raise CourseError(f"{name} is no tagger: use albert-ner-zh, or train one (chapter ALBERT "
-                          "NER) and give its folder")
-    model, tokenizer = checkpoints.load(name, kind="tagger")
+                          "NER) and give its folder") from None
     if not _is_plain(model):
         raise CourseError(f"{name} is a {type(model).__name__}, which has more than one layer on "
                           "its encoder: train a tagger on the encoder (AlbertTagger.new)")

@@ -19,7 +19,7 @@ from companion.errors import CourseError
 from companion.objectives.lengths import positions
 from companion.pretraining import parts
 from companion.pretraining.recipe import Recipe
-from companion.pretraining.start import head_start
+from companion.pretraining.start import head_start, refuse_head_start
 from companion.pretraining.tasks import TASKS
 from companion.tokenization import (
     cut_vocabulary,
@@ -46,9 +46,12 @@ class Material:
 
 
 def start_folder(start: str) -> str:
-    """Resolve ``package:MODULE/FOLDER`` to a folder inside an installed package."""
+    """Where a start model lies: a course checkpoint by its name, a folder, a hub id, or
+    ``package:MODULE/FOLDER``, a folder inside an installed package."""
     if not start.startswith("package:"):
-        return start
+        from companion import checkpoints  # which needs this module
+
+        return str(checkpoints.place(start))
     module, _, inside = start.removeprefix("package:").partition("/")
     with usable(f"the package of the start '{start}' cannot be imported"):  # its parent, if any
         spec = importlib.util.find_spec(module)
@@ -99,6 +102,12 @@ def run_folder(recipe: Recipe, out: str | Path) -> Path:
     return out
 
 
+def is_packed(out: Path) -> bool:
+    """Whether the rows of a run are there. Those without recipe.json were left by a kill between
+    the two: of which recipe is unknown."""
+    return (out / "packed").is_dir() and (out / SIGN).exists()
+
+
 def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print,
             rows: Sequence[str | Path] = ()) -> Material:
     """Gather, clean, tokenise and pack the text, or read what an earlier run packed.
@@ -106,8 +115,7 @@ def prepare(recipe: Recipe, out: Path, folder: Path | None, say=print,
     ``rows``: files of ``parts.write_parts``, which take the place of the text.
     """
     packed = run_folder(recipe, out) / "packed"
-    # Rows without recipe.json were left by a kill between the two: of which recipe is unknown.
-    if not (packed.is_dir() and (out / SIGN).exists()):
+    if not is_packed(out):
         fill = partial(parts.read_parts, rows) if rows else partial(_pack, recipe, folder, say)
         storage.write_folder(packed, fill)
         storage.write_text(out / SIGN, described(recipe))
@@ -148,12 +156,20 @@ def _pack(recipe: Recipe, folder: Path | None, say, into: Path) -> None:
     np.save(into / "counts.npy", np.bincount(rows.ravel(), minlength=len(tokenizer)))
     validation = pack(found.validation, tokenizer, recipe.text.row_length)
     np.save(into / "validation.npy", thinned(validation))
-    for name, held in found.held_out.items():
+    for name, held in _by_stem(found.held_out).items():
         if held:
             held_rows = pack(held, tokenizer, recipe.text.row_length)
-            np.save(into / f"held-{name.partition('.')[0]}.npy", thinned(held_rows))
+            np.save(into / f"held-{name}.npy", thinned(held_rows))
     say(f"packed {len(rows):,} rows of {recipe.text.row_length} ({rows.size:,} tokens), "
         f"vocabulary {len(tokenizer):,}")
+
+
+def _by_stem(files: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The same by names that can be in the name of a file, shortened where they stay apart."""
+    flat = {name: name.replace("/", "-").replace("\\", "-") for name in files}
+    stems = [name.partition(".")[0] for name in flat.values()]
+    return {stem if stem and stems.count(stem) == 1 else flat[name]: files[name]
+            for name, stem in zip(files, stems, strict=True)}
 
 
 def thinned(rows: np.ndarray) -> np.ndarray:
@@ -197,6 +213,64 @@ def quiet():
             logging.enable_progress_bar()
 
 
+def check(recipe: Recipe, folder: Path | None = None, rows: Sequence[str | Path] = ()) -> None:
+    """Find what is wrong with a recipe before any text is read.
+
+    Raises:
+        CourseError: see `model`, `prepare` and `text.gather`.
+    """
+    if not rows:
+        from companion.pretraining import text  # see _pack
+
+        text.shares(recipe, folder)
+    check_model(recipe)
+
+
+def check_model(recipe: Recipe) -> None:
+    """Build the model of a recipe without memory for its numbers. What only the files of a start
+    model can say comes later.
+
+    Raises:
+        CourseError: see `model`.
+    """
+    m = recipe.model
+    if m.start:
+        with usable(*_unloadable(recipe)):
+            where = start_folder(m.start)
+            before = _blank(recipe, AutoConfig.from_pretrained(where))
+            _refuse_unknown(m.config, before.config)
+            model = _blank(recipe, AutoConfig.from_pretrained(where, **m.config))
+            if _sizes(model) != _sizes(before):
+                raise CourseError(f"config in [model] asks for other sizes than '{m.start}' has: "
+                                  "remove them")
+    else:
+        with usable(*_unbuildable(recipe)):
+            model = _blank(recipe, _fresh_config(recipe, m.vocabulary, 0, None))
+    _check_length(recipe, model)
+    if m.head_start:
+        refuse_head_start(model.config)
+
+
+def _blank(recipe: Recipe, config) -> torch.nn.Module:
+    """The model with no memory for its numbers."""
+    with quiet(), torch.device("meta"):
+        auto = getattr(transformers, TASKS[recipe.objective].model)
+        return auto.from_config(config, attn_implementation=attention())
+
+
+def _sizes(model: torch.nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in model.state_dict().items()}
+
+
+def _unloadable(recipe: Recipe) -> tuple[str, str]:
+    return (f"'{recipe.model.start}' cannot be loaded for the objective {recipe.objective}",
+            "mend start or config in [model] of the recipe")
+
+
+def _unbuildable(recipe: Recipe) -> tuple[str, str]:
+    return f"no {recipe.model.kind} can be built", "mend config in [model] of the recipe"
+
+
 def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]]:
     """The model to train and the names of its parameters that are new.
 
@@ -221,8 +295,7 @@ def model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]
 def _begun_model(recipe: Recipe) -> tuple[torch.nn.Module, set[str]]:
     """The start model with the head of the objective, and the names that its files lack."""
     m, auto = recipe.model, getattr(transformers, TASKS[recipe.objective].model)
-    with quiet(), usable(f"'{m.start}' cannot be loaded for the objective {recipe.objective}",
-                         "mend start or config in [model] of the recipe"):
+    with quiet(), usable(*_unloadable(recipe)):
         begun, report = auto.from_pretrained(
             start_folder(m.start), output_loading_info=True, dtype=torch.float32,
             attn_implementation=attention(), **m.config,
@@ -239,8 +312,10 @@ def _set_frequencies(bias: torch.Tensor, material: Material) -> None:
 
 def _fresh_model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, set[str]]:
     auto = getattr(transformers, TASKS[recipe.objective].model)
-    with usable(f"no {recipe.model.kind} can be built", "mend config in [model] of the recipe"):
-        config = _fresh_config(recipe, material)
+    tokenizer = material.tokenizer
+    with usable(*_unbuildable(recipe)):
+        config = _fresh_config(recipe, len(tokenizer), tokenizer.pad_token_id,
+                               tokenizer.eos_token_id)
         fresh = auto.from_config(config, attn_implementation=attention())
     _check_length(recipe, fresh)
     if recipe.model.head_start:
@@ -248,8 +323,9 @@ def _fresh_model(recipe: Recipe, material: Material) -> tuple[torch.nn.Module, s
     return fresh, {name for name, _ in fresh.named_parameters()}
 
 
-def _fresh_config(recipe: Recipe, material: Material):
-    tokenizer, m = material.tokenizer, recipe.model
+def _fresh_config(recipe: Recipe, vocabulary: int, padding: int, end: int | None):
+    """The configuration of a fresh model; the numbers are the tokenizer's."""
+    m = recipe.model
     auto = getattr(transformers, TASKS[recipe.objective].model)
     if m.kind not in CONFIG_MAPPING or CONFIG_MAPPING[m.kind] not in auto._model_mapping:
         raise CourseError(f"'{m.kind}' is no kind of model for the objective {recipe.objective}: "
@@ -257,11 +333,11 @@ def _fresh_config(recipe: Recipe, material: Material):
     blank = CONFIG_MAPPING[m.kind]()
     _refuse_unknown(m.config, blank)
     # RoBERTa counts positions from its padding id: it must be the tokenizer's.
-    values = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-    if tokenizer.eos_token_id is not None:
-        values |= {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    values = {"vocab_size": vocabulary, "pad_token_id": padding}
+    if end is not None:
+        values |= {"bos_token_id": end, "eos_token_id": end}
     if blank.is_encoder_decoder:
-        values["decoder_start_token_id"] = tokenizer.pad_token_id
+        values["decoder_start_token_id"] = padding
     return AutoConfig.for_model(m.kind, **(values | m.config))
 
 

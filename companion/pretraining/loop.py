@@ -160,10 +160,13 @@ def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
     if (out / "model").is_dir():
         storage.verify(out / "model", "delete it and run again, to go on from the last state")
         return out / "model"
+    folder = None if text is None else Path(text)
+    if not build.is_packed(out):
+        build.check(recipe, folder, rows)
     keep_memory()
     accelerator = start_accelerate(recipe)
     with accelerator.main_process_first():
-        material = build.prepare(recipe, out, None if text is None else Path(text),
+        material = build.prepare(recipe, out, folder,
                                  say=print if accelerator.is_main_process else lambda _: None,
                                  rows=rows)
     torch.manual_seed(recipe.seed)

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from companion.errors import CourseError
 from companion.files import read_text
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
+FILES = 'write files = ["a.txt", "b.txt"], or files = { "a.txt" = 1.0, "*.md" = 0.5 }'
 OBJECTIVES = ("masked", "masked_order", "masked_next", "causal", "spans")
 
 
@@ -16,8 +18,10 @@ OBJECTIVES = ("masked", "masked_order", "masked_next", "causal", "spans")
 class Text:
     """Where the text comes from.
 
-    ``corpora``: names of functions of ``companion.corpora``; training splits only.
-    ``files``: name of a file in the ``--text`` folder -> share of its lines to use.
+    ``corpora``: names of functions of ``companion.corpora``; training splits only. None of them,
+    ``[]``, trains on the files alone; what they hold out is then the validation.
+    ``files``: name of a file in the ``--text`` folder, or a pattern such as ``*.txt`` -> share of
+    its lines to use; a list of names uses all of them.
     ``documents``: lines of a file up to the next empty one are one text; else every line is.
     ``held_out``: share of the texts of each file that is not read, but measured in the log.
     """
@@ -124,8 +128,9 @@ class Recipe:
         if not file.is_file():
             file = FOLDER / f"{path}.toml"
         if not file.is_file():
-            known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml"))) or "none"
-            raise CourseError(f"no recipe {path}: give a TOML file or one of: {known}")
+            known = sorted(p.stem for p in FOLDER.glob("*.toml"))
+            near = get_close_matches(str(path), known, 3) or known
+            raise CourseError(f"no recipe {path}: give a TOML file or one of: {', '.join(near)}")
         try:
             table = tomllib.loads(read_text(file))
         except tomllib.TOMLDecodeError as problem:
@@ -162,8 +167,10 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
         f"objective must be {', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]}":
             recipe.objective in OBJECTIVES,
         "seed must not be negative": recipe.seed >= 0,
-        "[text] corpora must name a corpus": bool(text.corpora),
-        "[text] files needs shares above 0, at most 1":
+        "[text] has neither corpora nor files: name some text": bool(text.corpora or text.files),
+        "[text] without corpora needs held_out above 0, such as held_out = 0.02: those texts of "
+        "the files are the validation": bool(text.corpora) or text.held_out > 0,
+        f"[text] files needs shares above 0, at most 1: {FILES}":
             all(type(s) in (int, float) and 0 < s <= 1 for s in shares),
         "[text] row_length must be at least 3": text.row_length >= 3,
         "[model] vocabulary must be above 5 for a fresh model":
@@ -205,8 +212,20 @@ def _section(kind: type, table: Any, where: str):
         if key not in known:
             raise CourseError(f"{where} has an unknown key '{key}': use {', '.join(known)}")
         expected = type(getattr(blank, key))
+        if key == "files":
+            table[key] = value = _files(value, where)
         if expected is float and type(value) is int:
             table[key] = value = float(value)
         if type(value) is not expected:  # exact, because True is an instance of int
             raise CourseError(f"{where}: '{key}' is {value!r}, but must be a {expected.__name__}")
     return kind(**table)
+
+
+def _files(value: Any, where: str) -> dict[str, Any]:
+    """A list of names means all of each; whether shares are in range is checked later."""
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list) and all(isinstance(name, str) and name for name in names):
+        return dict.fromkeys(names, 1.0)
+    if not isinstance(value, dict):
+        raise CourseError(f"{where}: 'files' is {value!r}: {FILES}")
+    return value

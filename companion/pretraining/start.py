@@ -25,6 +25,7 @@ import math
 import numpy as np
 import torch
 from torch import nn
+from transformers import PretrainedConfig
 
 from companion.errors import CourseError
 from companion.pretraining.start_parts import (
@@ -58,12 +59,9 @@ def head_start(model: nn.Module, rows: np.ndarray, counts: np.ndarray, seed: int
     Raises:
         CourseError: another kind of model, or one that is too narrow for the positions.
     """
-    kind, known = model.config.model_type, {"albert": _albert, "bert": _bert, "gpt2": _gpt2,
-                                            "t5": _t5}
-    if kind not in known:
-        raise CourseError(f"a head start is known for {', '.join(known)}, not for {kind}: "
-                          "remove head_start from the recipe")
-    known[kind](model, rows, seed)
+    refuse_head_start(model.config)
+    kind = model.config.model_type
+    {"albert": _albert, "bert": _bert, "gpt2": _gpt2, "t5": _t5}[kind](model, rows, seed)
     if kind in ("albert", "bert"):
         counts = counts + 1.0
         counts[model.config.pad_token_id] = 1.0
@@ -72,7 +70,20 @@ def head_start(model: nn.Module, rows: np.ndarray, counts: np.ndarray, seed: int
         bias.copy_(torch.from_numpy(np.log(share) - np.log(share).mean()))
 
 
-def _room(head: int, wide: int) -> None:
+def refuse_head_start(config: PretrainedConfig) -> None:
+    """Refuse a kind of model for which no head start is known, and one without room for it.
+
+    Raises:
+        CourseError: as `head_start`.
+    """
+    known = ("albert", "bert", "gpt2", "t5")
+    if config.model_type not in known:
+        raise CourseError(f"a head start is known for {', '.join(known)}, not for "
+                          f"{config.model_type}: remove head_start from the recipe")
+    if config.model_type == "t5":  # it knows distances, not positions
+        return
+    head = config.hidden_size // config.num_attention_heads
+    wide = config.embedding_size if config.model_type == "albert" else config.hidden_size
     if 2 * WAVES > head or wide <= 2 * WAVES:
         raise CourseError(f"heads of {head} and embeddings of {wide} are too "
                           f"narrow for a head start: give at least {2 * WAVES} and more")
@@ -88,8 +99,6 @@ def _albert(model: nn.Module, rows: np.ndarray, seed: int) -> None:
     its places about the same spread."""
     config, embeddings, place = model.config, model.albert.embeddings, 2 * WAVES
     wide, hidden = config.embedding_size, config.hidden_size
-    head = hidden // config.num_attention_heads
-    _room(head, wide)
     embed(embeddings.word_embeddings.weight, embeddings.position_embeddings.weight, rows, seed,
           config.pad_token_id)
     lift = model.albert.encoder.embedding_hidden_mapping_in.weight
@@ -109,7 +118,6 @@ def _albert(model: nn.Module, rows: np.ndarray, seed: int) -> None:
 
 def _bert(model: nn.Module, rows: np.ndarray, seed: int) -> None:
     config, embeddings = model.config, model.bert.embeddings
-    _room(config.hidden_size // config.num_attention_heads, config.hidden_size)
     embed(embeddings.word_embeddings.weight, embeddings.position_embeddings.weight, rows, seed,
           config.pad_token_id)
     embeddings.token_type_embeddings.weight.zero_()
@@ -131,7 +139,6 @@ def _gpt2(model: nn.Module, rows: np.ndarray, seed: int) -> None:
     """Query, key and value are one matrix here, with inputs first."""
     config, decoder = model.config, model.transformer
     wide, heads = config.n_embd, config.n_head
-    _room(wide // heads, wide)
     embed(decoder.wte.weight, decoder.wpe.weight, rows, seed, None)
     frequency = waves(1)[1]
     for block in decoder.h:

@@ -65,10 +65,10 @@ class Source:
                 f"{self.removed:,} removed for sharing a run of 13")
 
 
-def _corpus(name: str):
-    if name not in CORPORA:
-        raise CourseError(f"unknown corpus '{name}': use one of {', '.join(CORPORA)}")
-    return getattr(corpora, name)()
+def _refuse_unknown(names: list[str]) -> None:
+    for name in names:
+        if name not in CORPORA:
+            raise CourseError(f"unknown corpus '{name}': use one of {', '.join(CORPORA)}")
 
 
 def read_texts(path: Path, documents: bool) -> list[str]:
@@ -125,23 +125,48 @@ class Gathered:
     report: list[Source]
 
 
-def gather(recipe: Recipe, folder: Path | None) -> Gathered:
-    """All texts of a recipe.
+def shares(recipe: Recipe, folder: Path | None) -> dict[str, float]:
+    """The files of a recipe by their names, patterns resolved, each with its share.
 
     Raises:
         CourseError: unknown corpus, no folder given, a file that is not there.
     """
+    _refuse_unknown(recipe.text.corpora)
     if recipe.text.files and folder is None:
         raise CourseError("this recipe reads files: name their folder with --text FOLDER")
-    for name in recipe.text.files:
-        if not (Path(folder) / name).is_file():
+    found = {}
+    for name, share in recipe.text.files.items():
+        files = _matching(Path(folder), name)
+        if not files:
             raise CourseError(f"the --text folder has no file {name}: add it or edit the recipe")
-    loaded = {name: _corpus(name) for name in recipe.text.corpora}
+        found |= dict.fromkeys(files, share)
+    return found
+
+
+def _matching(folder: Path, name: str) -> list[str]:
+    """The file of this name, or those that it is a pattern of."""
+    try:
+        if (folder / name).is_file():
+            return [name]
+        return sorted(path.relative_to(folder).as_posix() for path in folder.glob(name)
+                      if path.is_file())
+    except (ValueError, NotImplementedError, IndexError):  # no pattern, says pathlib
+        return []
+
+
+def gather(recipe: Recipe, folder: Path | None) -> Gathered:
+    """All texts of a recipe.
+
+    Raises:
+        CourseError: unknown corpus, no folder given, a file that is not there; no text.
+    """
+    files = shares(recipe, folder)
+    loaded = {name: getattr(corpora, name)() for name in recipe.text.corpora}
     validation = [t for data in loaded.values() for t in data["validation"]["text"]]
     held = [_held(data) for data in loaded.values()]
     sources = [(name, list(data["train"]["text"])) for name, data in loaded.items()]
     apart = {}
-    for name, share in recipe.text.files.items():
+    for name, share in files.items():
         found = read_texts(Path(folder) / name, recipe.text.documents)
         found, apart[name] = split_held_out(found, recipe.text.held_out)
         sources.append((name, share_of(found, share, recipe.seed)))
@@ -155,5 +180,10 @@ def gather(recipe: Recipe, folder: Path | None) -> Gathered:
             Source(name, len(kept), len(lines) - len(kept), sum(map(len, kept)), digest)
         )
         texts += kept
+    validation = validation or [text for part in apart.values() for text in part]
+    if not texts or not validation:
+        missing = "training" if not texts else "validation"
+        raise CourseError(f"the recipe leaves no text for {missing}: give more text, or change "
+                          "held_out")
     random.Random(recipe.seed).shuffle(texts)
     return Gathered(texts, validation, apart, report)
