@@ -173,6 +173,7 @@ WRONG = [  # exercise, answer, what its message must say
     (WORDS, lambda words: tuple(sorted(words)), "give a list, not a tuple."),
     (WORDS, lambda words: set(words), "a list is expected, not a set"),
     (WORDS, lambda words: words, "at [0]: 'b' instead of 'a'"),
+    (WORDS, lambda words: words[1:], "The first difference is in the length: 1 instead of 2."),
     (WORDS, sorting, "a list is empty while it sorts itself"),
 ]
 RIGHT = [

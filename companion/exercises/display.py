@@ -52,7 +52,10 @@ def _table(value: Tensor) -> str:
 def place_of_difference(expected: Any, got: Any) -> str | None:
     """Where two values of several parts first differ: "at [1, 0]: 5 instead of 7", or None."""
     place, right, mine = _first(plain(expected), plain(got))
-    return f"at {list(place)}: {shown(mine)} instead of {shown(right)}" if place else None
+    if place:
+        return f"at {list(place)}: {shown(mine)} instead of {shown(right)}"
+    lists = isinstance(right, (list, tuple)) and isinstance(mine, (list, tuple))
+    return f"in the length: {len(mine)} instead of {len(right)}" if lists else None
 
 
 def _first(expected: Any, got: Any) -> tuple[tuple[int, ...], Any, Any]:
