@@ -14,7 +14,7 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import refuse_one_text
+from companion.guards import check_fields, door
 from companion.objectives import contrastive
 from companion.objectives.lengths import refuse_longer
 from companion.pretraining.loop import rate
@@ -50,6 +50,7 @@ class Settings:
     precision: str = "no"
 
     def __post_init__(self):
+        check_fields(self)
         rules = {
             f"views is '{self.views}': give one of {', '.join(VIEWS)}": self.views in VIEWS,
             f"steps is {self.steps}: give at least 1": self.steps >= 1,
@@ -89,6 +90,7 @@ def texts_of(step: int, settings: Settings, total: int) -> list[int]:
     return order[place * settings.size : (place + 1) * settings.size].tolist()
 
 
+@door
 def train(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str],
           settings: Settings, progress: bool = False) -> list[float]:
     """Train all layers of ``model`` in place, where it is, and leave it in evaluation mode.
@@ -105,7 +107,6 @@ def train(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[
         CourseError: too few texts, one text instead of several, rows longer than the model, or a
             loss that is no longer finite.
     """
-    refuse_one_text(texts)
     refuse_longer(model, settings.length)
     collator = contrastive.TwoViews(tokenizer, length=settings.length, seed=settings.seed,
                                     same_crop=settings.views == "dropout")

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import check_fields, door
 from companion.objectives.contrastive import info_nce
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.pooling import LearnedPooling
@@ -51,6 +52,7 @@ class States:
 
 
 @torch.no_grad()
+@door
 def read_states(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str],
                 length: int = 128, size: int = 64, progress: bool = False,
                 precision: str = "no") -> States:
@@ -104,6 +106,7 @@ class PoolSettings:
     seed: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         if self.steps < 1:
             raise CourseError(f"steps is {self.steps}: give at least 1")
         if self.size < 2:
@@ -113,6 +116,7 @@ class PoolSettings:
                               "from 0 on")
 
 
+@door
 def train_pooling(first: States, second: States, settings: PoolSettings | None = None,
                   progress: bool = False) -> tuple[LearnedPooling, list[float]]:
     """A pooling that finds ``second[i]`` for ``first[i]``: two views of the same texts.
