@@ -138,6 +138,7 @@ def encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, texts: Sequence
     return checked_scores(torch.cat(parts)[torch.tensor(order).argsort()])
 
 
+@door
 def whitened(vectors: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
     """Vectors around zero whose directions are used alike (Su et al., 2021, section 3.2).
 

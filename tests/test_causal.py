@@ -267,7 +267,8 @@ def test_greedy_is_the_most_probable_token_each_time():
     wanted = TOKENIZER.decode(ids, skip_special_tokens=True)
     assert len(ids) > 8
     assert causal.sample(model, TOKENIZER, "the river", 12) == wanted
-    for narrow in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}):
+    for narrow in ({"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4},
+                   {"temperature": 1, "top_k": 1}):
         assert causal.sample(model, TOKENIZER, "the river", 12,
                              **{"temperature": 1.0} | narrow) == wanted
 

@@ -52,7 +52,10 @@ def imports(path: Path, known: set[str]) -> Iterator[tuple[str, str, int]]:
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE.name:
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                yield (full, "", node.lineno) if full in known else (node.module, alias.name, node.lineno)
+                if full in known:
+                    yield full, "", node.lineno
+                else:
+                    yield node.module, alias.name, node.lineno
 
 
 def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
@@ -102,7 +105,8 @@ def foreign_names(package: Path = PACKAGE) -> list[str]:
             if (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
                     and node.value.id in here and node.attr.startswith("_")
                     and not node.attr.startswith("__")):
-                found.append(f"{module_of(path, root)}:{node.lineno} {here[node.value.id]}.{node.attr}")
+                where = f"{module_of(path, root)}:{node.lineno}"
+                found.append(f"{where} {here[node.value.id]}.{node.attr}")
     return found
 
 
@@ -110,7 +114,8 @@ def functions(package: Path = PACKAGE) -> dict[str, int]:
     """Lines of each function with its docstring, decorators apart."""
     return {f"{module_of(path, package.parent)}.{node.name}:{node.lineno}":
             node.end_lineno - node.lineno + 1
-            for path in files(package) for node in ast.walk(ast.parse(path.read_text(encoding="utf8")))
+            for path in files(package)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf8")))
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
 
 

@@ -377,7 +377,7 @@ def sample(
     if tokens < 1 or ids.shape[1] + tokens > room:
         raise CourseError(f"{ids.shape[1]} tokens and {tokens} new ones: give at least one new "
                           f"token, and no more than {room} in all")
-    how = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    how = {"do_sample": True, "temperature": float(temperature), "top_k": top_k, "top_p": top_p}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         out = model.generate(

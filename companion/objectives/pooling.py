@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from companion.errors import CourseError
+from companion.guards import door
 
 SMALL = 1e-6  # share of the largest variance below which a direction is left out
 
 
+@door
 def whitening(vectors: torch.Tensor, strength: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
     """What must be done to vectors so that they use their directions alike (Su et al., 2021).
 
@@ -26,9 +28,11 @@ def whitening(vectors: torch.Tensor, strength: float = 1.0) -> tuple[torch.Tenso
         ``centre``, (width,), to take away, and ``matrix``, (width, directions), to multiply
         with; float64.
     """
-    if vectors.ndim != 2 or len(vectors) <= vectors.shape[1]:
+    if vectors.ndim != 2 or not 0 < vectors.shape[1] < len(vectors):
         raise CourseError(f"vectors have shape {tuple(vectors.shape)}: give (texts, width), with "
                           "more texts than the width")
+    if not vectors.isfinite().all():
+        raise CourseError("a vector holds a NaN or an infinite number: find out where it came from")
     if not 0 <= strength <= 1:
         raise CourseError(f"strength is {strength}: give a number from 0 to 1")
     centre = vectors.double().mean(0)
