@@ -14,6 +14,7 @@ from companion.errors import CourseError
 from companion.exercises import check, find, ids, registry, running
 from companion.exercises.compare import kind_problem
 from companion.exercises.exercise import Exercise, case, exercise
+from companion.objectives.pairs import fair_lengths
 from tools import exercises, pages
 
 NEW = [one for one in ids() if isinstance(find(one), Exercise)]
@@ -331,3 +332,9 @@ def test_positions_agree_with_the_mask_of_a_hugging_face_tokenizer():
                     return_special_tokens_mask=True)
     mine = find("masked-positions")(torch.tensor(row["input_ids"]), [2, 3, 0])
     assert mine.tolist() == [not special for special in row["special_tokens_mask"]]
+
+
+def test_cut_pair_keeps_the_lengths_that_the_collators_keep():
+    for a, b, room in product(range(1, 9), range(1, 9), range(2, 18)):
+        kept = [len(half) for half in find("pairs-cut")(list(range(a)), list(range(b)), room)]
+        assert sorted(kept) == sorted(fair_lengths([a, b], room))

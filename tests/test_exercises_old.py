@@ -7,7 +7,6 @@ source; other answers, wrong and right, lie in `exercises_mutants`.
 import ast
 import re
 import runpy
-from itertools import product
 from pathlib import Path
 
 import jupytext
@@ -126,21 +125,3 @@ def test_known_exception_gets_a_hint(exercise_id, phrase, function):
     outcome = check(exercise_id, function)
     assert outcome.status == "error"
     assert phrase in outcome.message and outcome.message.count("\n") == 1
-
-
-# --- references against other references ----------------------------------------------------
-
-def test_pair_loss_case_has_what_its_mistakes_need():
-    """Both labels occur, and not equally often."""
-    (case,) = find("pairs-loss").cases()
-    ones = int(case.given["labels"].sum())
-    assert 0 < ones < len(case.given["labels"]) - ones
-
-
-def test_cut_pair_keeps_the_lengths_that_the_collators_keep():
-    from companion.objectives.pairs import fair_lengths
-
-    cut = _function("pairs-cut", SOURCES["pairs-cut"])
-    for a, b, room in product(range(1, 9), range(1, 9), range(2, 18)):
-        kept = [len(half) for half in cut(list(range(a)), list(range(b)), room)]
-        assert sorted(kept) == sorted(fair_lengths([a, b], room))
