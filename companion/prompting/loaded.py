@@ -51,7 +51,7 @@ def _tokenizer(given: Any) -> PreTrainedTokenizerBase:
                           "transformers, or the name of its checkpoint")
     course = str(given) in checkpoints.COURSE
     try:
-        found = AutoTokenizer.from_pretrained(checkpoints.folder(given) if course else given)
+        found = AutoTokenizer.from_pretrained(checkpoints.folder(str(given)) if course else given)
     except (OSError, ValueError):
         raise CourseError(f"no tokenizer is called '{given}': give a course checkpoint, a folder, "
                           "a hub id or a tokenizer object") from None

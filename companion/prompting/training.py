@@ -69,7 +69,7 @@ class Budget:
                               f"{', '.join(PRECISIONS)}")
 
 
-def check_examples(texts: Iterable, labels: Iterable) -> tuple[list, list]:
+def check_examples(texts: Iterable, labels: Sequence) -> tuple[list, list]:
     """Both as lists. Refuses one text in place of a list, nothing, and labels that do not fit."""
     texts, labels = listed(texts), plain(labels)
     if len(texts) != len(labels):

@@ -132,7 +132,7 @@ def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str, before: str = " "
     """
     backend = fast_backend(tokenizer)
     last = before[-1:]
-    for context in ("",) if not last else ("a ",) if last.isspace() else (last, *APART):
+    for context in ("",) if not last else ("a" + last,) if last.isspace() else (last, *APART):
         encoding = backend.encode(context + word, add_special_tokens=False)
         ids = [i for i, (_, end) in zip(encoding.ids, encoding.offsets) if end > len(context)]
         begins = [start for start, end in encoding.offsets if end > len(context)]
