@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 
 # What needs torch is imported by the command that uses it, so that --help is quick.
@@ -178,6 +179,11 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _show_warning(message, *_, **__) -> None:
+    """In one line, without the place in the code, which is nothing for a terminal."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     if sys.stdout is None:  # closed by the shell, with >&-
@@ -202,7 +208,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        return arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return arguments.run(arguments)
     except CourseError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1

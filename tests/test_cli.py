@@ -36,6 +36,18 @@ def test_fill_agrees_with_the_pipeline(loaded):
         assert [p for _, p in ours] == pytest.approx([a["score"] for a in gap], abs=1e-5)
 
 
+def test_a_warning_is_one_line(capsys):
+    assert main(["fill-mask", "王明来到[MASK]。"]) == 0
+    printed = capsys.readouterr().err
+    assert printed.startswith("warning: 1 of 1 texts") and printed.count("\n") == 1
+
+
+def test_bytes_that_are_no_text(capsys):
+    """Python keeps a byte of an argument that it cannot decode as half a character."""
+    assert main(["fill-mask", "\udcff [MASK]"]) == 1
+    assert "no valid Unicode (it holds half a character)" in error_of(capsys)
+
+
 def test_probabilities_of_all_tokens_sum_to_one(loaded):
     model, tokenizer = loaded
     (all_of_them,) = fill(model, tokenizer, "It was [MASK].", len(tokenizer))
