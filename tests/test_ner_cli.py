@@ -1,5 +1,6 @@
 """``python -m companion ner``: what it prints, the page it writes, one-line errors."""
 
+import subprocess
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ import tiny_ner
 from companion import checkpoints, display_entities
 from companion.__main__ import main
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*mostly unknown")
 TEXT = "王明说<b>&北京</b>\x1b[31m的春天很美，上海"
 
 
@@ -33,6 +35,13 @@ def test_colours_only_on_a_terminal_and_no_escape_of_the_text(folder, capsys, mo
     assert main(["ner", TEXT, "--model", folder]) == 0
     printed = capsys.readouterr().out
     assert "\x1b[0m" in printed and "\x1b[31m" not in printed
+
+
+def test_a_text_of_unknown_tokens_is_said_in_one_line(folder):
+    done = subprocess.run([sys.executable, "-m", "companion", "ner", "龘龘王明", "--model", folder],
+                          capture_output=True, text=True, encoding="utf8")
+    assert done.returncode == 0 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("warning: 1 of 1 texts are mostly unknown")
 
 
 def test_page_is_escaped(folder, tmp_path, capsys):

@@ -34,13 +34,14 @@ TESTS = {
         "masked_order": "masked_order", "pairs": "pairs pairs_mutants", "pooling": "pooling",
         "spans": "spans spans_mutants"},
     "ner": {
-        "alignment": "ner_alignment", "batching": "ner_training ner_tagger",
+        "alignment": "ner_alignment", "batching": "ner_training ner_families ner_tagger",
         "bilstm": "ner_tagger ner_tagger_mutants", "crf": "ner_crf",
         "decoding": "ner_tagger ner_tagger_mutants", "gazetteer": "ner_scoring",
         "network": "ner_tagger ner_tagger_mutants", "people": "ner_people",
-        "rows": "ner_tagger ner_tagger_mutants", "schemes": "ner_schemes",
-        "scoring": "ner_scoring", "storing": "ner_tagger", "tagger": "ner_tagger ner_training",
-        "training": "ner_training"},
+        "rows": "ner_tagger ner_families ner_tagger_mutants",
+        "schemes": "ner_schemes ner_families", "scoring": "ner_scoring",
+        "storing": "ner_tagger ner_families", "tagger": "ner_tagger ner_families ner_training",
+        "training": "ner_training ner_families"},
     "prompting": {
         "article": "article article_mutants", "article_tuning": "article article_mutants",
         "batching": "prompt_classifier tuning", "calibration": "calibration prompting_mutants",

@@ -155,6 +155,7 @@ def most_central(count: int, spans: Sequence[tuple[int, int]]) -> np.ndarray:
     return np.minimum(at - start, stop - 1 - at).argmax(axis=1)  # negative outside
 
 
+@door
 def to_units(entities: Sequence[Entity], encoded: Encoded) -> tuple[list[Entity], dict[str, int]]:
     """Entities with character offsets -> entities that count units, and what did not fit.
 
@@ -197,6 +198,7 @@ def to_characters(entities: Sequence[Entity], encoded: Encoded) -> list[Entity]:
     return found
 
 
+@door
 def from_unit_tags(
     tags: Sequence[str],
     encoded: Encoded,

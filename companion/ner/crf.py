@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.errors import CourseError
+from companion.guards import door
 from companion.ner.schemes import Transitions
 
 # By how much a forbidden step is worse than all that the scores of a sequence can make good. Large
@@ -28,8 +29,11 @@ class LinearChainCRF(nn.Module):
         legal: what may follow what (`companion.ner.schemes.legal`); everything, if None.
     """
 
+    @door
     def __init__(self, tags: int, legal: Transitions | None = None):
         super().__init__()
+        if tags < 1:
+            raise CourseError(f"tags is {tags}: give at least 1")
         self.start = nn.Parameter(torch.zeros(tags))
         self.between = nn.Parameter(torch.zeros(tags, tags))  # from the row to the column
         self.end = nn.Parameter(torch.zeros(tags))
@@ -64,6 +68,7 @@ class LinearChainCRF(nn.Module):
         spread = spread + (len(emissions[0]) + 1) * (steps.amax() - steps.amin())
         return -(FORBIDDEN + spread.clamp(max=torch.finfo(emissions.dtype).max / 8))
 
+    @door
     def loss(self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean negative log-likelihood of the tag sequences, in nats for each sequence.
 
@@ -73,6 +78,7 @@ class LinearChainCRF(nn.Module):
 
     forward = loss
 
+    @door
     def score(self, emissions: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
         """Scores of given sequences, (batch,).
 
@@ -90,7 +96,9 @@ class LinearChainCRF(nn.Module):
         if tags.shape != mask.shape:
             raise CourseError(f"tags have shape {tuple(tags.shape)} and the emissions "
                               f"{tuple(mask.shape)}: give one tag for each position")
-        tags = tags.masked_fill(~mask, 0)
+        if tags.is_floating_point() or tags.dtype is torch.bool:
+            raise CourseError(f"tags are {tags.dtype}: give whole numbers, the places of labels")
+        tags = tags.long().masked_fill(~mask, 0)
         if tags.min() < 0 or tags.max() >= len(self.start):
             raise CourseError(f"there is a tag outside 0..{len(self.start) - 1}: mask it out")
         steps = self.legal_between[tags[:, :-1], tags[:, 1:]] | ~mask[:, 1:]
@@ -99,6 +107,7 @@ class LinearChainCRF(nn.Module):
             raise CourseError("a tag sequence takes a forbidden step: make tags with to_tags()")
         return tags
 
+    @door
     def log_partition(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
         """Logarithm of the sum of exp(score) over all sequences, (batch,)."""
         emissions, mask = _checked(emissions, mask)
@@ -123,6 +132,7 @@ class LinearChainCRF(nn.Module):
             states.append(torch.where(mask[:, t, None], new, states[-1]))
         return states[::-1]
 
+    @door
     def marginals(self, emissions: Tensor, mask: Tensor | None = None) -> Tensor:
         """Probability of each tag at each position, (batch, length, tags); 0 in padding.
 
@@ -133,6 +143,7 @@ class LinearChainCRF(nn.Module):
         backward = torch.stack(self._backward(emissions, mask), 1)
         return (forward + backward).softmax(2) * mask[:, :, None]
 
+    @door
     @torch.no_grad()
     def viterbi(self, emissions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The best sequence of each row and its score (Viterbi, 1967).

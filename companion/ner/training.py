@@ -26,6 +26,7 @@ from companion.guards import check_fields, door
 from companion.ner.batching import training_batches
 from companion.ner.network import Network
 from companion.ner.rows import Rows, remember
+from companion.ner.tagger import AlbertTagger
 from companion.pretraining import state
 from companion.pretraining.loop import fast_at_bf16, keep_memory, rate
 
@@ -125,8 +126,9 @@ class Run:
         out: folder for states and ``log.jsonl``; None keeps nothing.
     """
 
-    def __init__(self, tagger, train: Rows, validation: Rows, settings: Settings = Settings(),
-                 out: str | Path | None = None):
+    @door
+    def __init__(self, tagger: AlbertTagger, train: Rows, validation: Rows,
+                 settings: Settings = Settings(), out: str | Path | None = None):
         if not len(train) or not len(validation):
             raise CourseError("there are no sentences to train or to validate on: give some")
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -273,7 +275,7 @@ class Run:
 
 
 @door
-def train(tagger, sentences: Sequence[Example], validation: Sequence[Example],
+def train(tagger: AlbertTagger, sentences: Sequence[Example], validation: Sequence[Example],
           settings: Settings = Settings(), out: str | Path | None = None,
           progress: bool = True) -> list[dict]:
     """Train a tagger in place and give it the parameters that were best on ``validation``.

@@ -95,6 +95,7 @@ def candidates(text: str, longest: int = 4, only: str = "all") -> list[tuple[int
     return found
 
 
+@door
 def resolve(scored: Iterable[Scored]) -> list[Scored]:
     """Spans that do not overlap, chosen greedily: the best score first (Cui et al., 2021).
 
