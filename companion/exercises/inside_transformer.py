@@ -232,8 +232,8 @@ previous_weight.also_right(
 
 @exercise("transformer-parameters", "the number", "a layer of BERT has this many parameters.",
           cases=[case(8, 20), case(384, 1536), case(768, 3072)],
-          expected=lambda width, inner: sum(parameter.numel() for parameter in (
-              TransformerEncoderLayer(width, 1, inner, device="meta").parameters())))
+          expected=lambda width, inner: float(sum(parameter.numel() for parameter in (
+              TransformerEncoderLayer(width, 1, inner, device="meta").parameters()))))
 def layer_parameters(width: int, inner: int) -> int:
     """Return the number of parameters of one BERT layer.
 
