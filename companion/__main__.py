@@ -227,5 +227,4 @@ def _texts_last(argv: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # in one line
     sys.exit(main())

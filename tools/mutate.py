@@ -49,6 +49,7 @@ TESTS = {
         "ensemble": "prompt_classifier", "entities": "entities", "faults": "article_faults",
         "fewshot": "fewshot", "gazetteer": "entities", "heads": "tuning",
         "last_layer": "prompt_classifier prompting_mutants", "literal": "article_faults article",
+        "loaded": "eight_families prompt_classifier",
         "projection": "prompt_classifier filling prompting_mutants", "soft": "tuning",
         "template": "template prompting_mutants", "training": "tuning", "tuning": "tuning",
         "verbalizer": "verbalizer prompting_mutants", "word_choice": "word_choice"},
