@@ -4,6 +4,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from numbers import Real
 
 import numpy as np
 from sacrebleu.metrics import BLEU
@@ -247,25 +248,21 @@ def probe(train: Sequence, train_labels: Sequence, test: Sequence, test_labels: 
 def _features(rows: Sequence) -> np.ndarray:
     try:
         table = np.asarray(rows)
-        table = table if table.dtype.kind == "f" else table.astype(float)
     except (ValueError, TypeError, RuntimeError):  # rows of unequal length; a tensor with gradients
-        table = np.zeros(0)
-    if table.ndim != 2 or not table.shape[1] or not np.isfinite(table).all():
+        table = np.array("no table")
+    numbers = table.ndim == 2 and table.dtype.kind in "fiub" and np.isfinite(table).all()
+    if not numbers or not table.shape[1]:
         raise CourseError("features must be a table of finite numbers, (texts, width): detach a "
                           "tensor and move it to the CPU, and look for NaN")
     return table
 
 
 def _classes(labels: Sequence) -> np.ndarray:
-    """Labels as whole numbers or texts. Fractions are classes where they are whole."""
-    try:
-        found = np.asarray(labels)
-    except (ValueError, TypeError, RuntimeError):
-        found = np.zeros((0, 0))
-    if found.dtype.kind == "f" and np.isfinite(found).all() and (found % 1 == 0).all():
-        found = found.astype(int)
-    mixed = len({type(label) is str for label in labels}) > 1
-    if found.ndim != 1 or mixed or (len(found) and found.dtype.kind not in "iubU"):
+    """Labels as whole numbers or texts; 1.0 and True are 1."""
+    items = labels.tolist() if hasattr(labels, "tolist") else labels
+    if all(isinstance(item, str) for item in items):
+        return np.array(items)
+    if not all(isinstance(item, (Real, np.bool_)) and item % 1 == 0 for item in items):
         raise CourseError("labels must be classes, all whole numbers or all texts, one for each "
                           "row")
-    return found.astype(int) if found.dtype.kind in "iub" else found
+    return np.array([int(item) for item in items])

@@ -1,5 +1,7 @@
 """Masked words with sentence order: rows, labels, and the losses of Hugging Face."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,16 @@ from companion.corpora.sentences import split_sentences
 from companion.errors import CourseError
 from companion.objectives import masked_order
 from companion.objectives.masked import IGNORE
-from companion.objectives.masked_order import MaskedOrder, pack_pairs, places, stretches
+from companion.objectives.masked_order import (
+    MaskedOrder,
+    pack_pairs,
+    pair_rows,
+    places,
+    stretches,
+)
 from companion.pretraining.loop import evaluate
 from companion.pretraining.tasks import TASKS
-from companion.tokenization import train_characters
+from companion.tokenization import pack_ids, train_characters
 
 LENGTH = 24
 SENTENCES = st.lists(st.lists(st.integers(5, 99), min_size=1, max_size=40), max_size=12)
@@ -62,6 +70,42 @@ def test_stretches_follow_each_other_from_the_margin_on():
     pairs, rest = stretches(sentences, LENGTH, margin=1)
     assert pairs == [([11] * 12, [12] * 12), ([13] * 12, [14] * 12)]
     assert rest == [[10] * 12, [15] * 12, [16] * 12]
+
+
+def test_stretches_by_hand():
+    """Places of 2 and 3 in rows of 8: a stretch has 3 to 8 tokens, two are a pair."""
+    a, b, c, d, e, f, g, h, i = ([n] * size for n, size in enumerate((2, 6, 3, 9, 8, 2, 1, 2, 7)))
+    # a + b just fit; d is too long for a place; f and g are just enough; i does not go with h.
+    assert stretches([a, b, c, d, e, f, g, h, i], 8) == ([(a + b, c), (e, f + g)], [d, h, i])
+    assert stretches([c, d, c, c], 8) == ([(c, c)], [c, d])
+    assert stretches([c, c, c, c], 8, margin=1) == ([(c, c)], [c, c])
+    assert stretches([c, c, c], 8, margin=2) == ([], [c, c, c])
+    assert stretches([a, b[:5], c, c], 8) == ([(a + b[:5], c)], [c])
+
+
+def test_places_by_hand():
+    assert [places(length) for length in (3, 4, 8, 24, 128)] == [
+        (0, 0), (0, 1), (2, 3), (10, 11), (62, 63)]
+
+
+def test_pairs_lie_in_the_halves_of_their_rows():
+    rows = pair_rows([([5, 6], [7]), ([8], [9, 9, 9])], TOKENIZER, 3)
+    assert rows.tolist() == [[5, 6, 0, 7, 0, 0], [8, 0, 0, 9, 9, 9]]
+
+
+def test_rows_are_the_pairs_then_the_rest_in_one_order():
+    texts = [*news(9), "A film. It was long. 很好", news(1, 3)[0][:30]]
+    pairs, rest = [], []
+    for text in texts:
+        kind = "en" if text.startswith("A") else "zh"
+        ids = [TOKENIZER(s, add_special_tokens=False).input_ids for s in split_sentences(text, kind)]
+        new, left = stretches(ids, LENGTH, 1)
+        pairs, rest = pairs + new, [*rest, [i for sentence in left for i in sentence]]
+    plain = pack_ids(rest, TOKENIZER, LENGTH)
+    every = np.concatenate([pair_rows(pairs, TOKENIZER, LENGTH), np.pad(plain, ((0, 0), (0, LENGTH)))])
+    order = np.random.default_rng(0).permutation(len(every))
+    assert len(pairs) > 9 and len(plain) > 3
+    assert (pack_pairs(texts, TOKENIZER, LENGTH, margin=1) == every[order]).all()
 
 
 def test_rows_hold_every_token_once():
@@ -119,14 +163,15 @@ def test_swapped_pairs_are_swapped_and_nothing_else():
     assert batch["token_type_ids"].sum(1).tolist() == [LENGTH - one - 2] * 16
 
 
-def test_next_pairs_exchange_their_second_stretches():
+@pytest.mark.parametrize("count", [16, 4])  # of 4 pairs two are exchanged with each other
+def test_next_pairs_exchange_their_second_stretches(count):
     one, _ = places(LENGTH)
-    rows = PAIRS[:16]
+    rows = PAIRS[:count]
     for number in range(4):
         batch = MaskedOrder(TOKENIZER, hidden=0.0, random=0.0, question="next")(rows, number)
         seconds = [row[LENGTH:][row[LENGTH:] != 0][: LENGTH - 3 - one].tolist() for row in rows]
         found = [tokens[one + 2 : -1].tolist() for tokens in batch["input_ids"]]
-        assert batch["order"].sum() == 8
+        assert batch["order"].sum() == count // 2
         for row, tokens, label, own, second in zip(rows, batch["input_ids"], batch["order"],
                                                    seconds, found):
             first = row[:LENGTH][row[:LENGTH] != 0]
@@ -189,6 +234,24 @@ def test_the_loss_is_that_of_transformers(kind, config, key):
         theirs = network(batch["input_ids"], token_type_ids=batch["token_type_ids"],
                          labels=batch["labels"], **{key: batch["order"]}).loss
     assert abs(ours - theirs) < 1e-5
+
+
+def test_what_has_no_loss_is_refused():
+    network, batch = model(AlbertForPreTraining, AlbertConfig), MaskedOrder(TOKENIZER)(ROWS[:4], 2)
+    nothing = {**batch, "labels": torch.full_like(batch["labels"], IGNORE)}
+    with pytest.raises(CourseError, match="no position has a label"):
+        masked_order.loss(network, nothing)
+    longer = MaskedOrder(TOKENIZER)(pack_pairs(news(40), TOKENIZER, LENGTH + 1)[:4], 2)
+    with pytest.raises(CourseError, match=f"{LENGTH + 1}.* {LENGTH} positions"):
+        masked_order.loss(network, longer)
+
+
+@pytest.mark.parametrize("lost", ["pad_token", "cls_token"])
+def test_tokenizers_of_another_form_are_refused(lost):
+    tokenizer = copy.deepcopy(TOKENIZER)
+    setattr(tokenizer, lost, None)
+    with pytest.raises(CourseError, match="no .CLS. or no padding"):
+        MaskedOrder(tokenizer)
 
 
 def test_labels_that_do_not_count_change_nothing():
@@ -254,8 +317,8 @@ RIGHT = MaskedOrder._changed
 @pytest.mark.parametrize("name, broken, test", [
     ("_changed", cut_by_label, test_swapped_pairs_are_swapped_and_nothing_else),
     ("_changed", never_changed, test_swapped_pairs_are_swapped_and_nothing_else),
-    ("_changed", never_changed, test_next_pairs_exchange_their_second_stretches),
-    ("_changed", from_the_next_row, test_next_pairs_exchange_their_second_stretches),
+    ("_changed", never_changed, lambda: test_next_pairs_exchange_their_second_stretches(16)),
+    ("_changed", from_the_next_row, lambda: test_next_pairs_exchange_their_second_stretches(16)),
     ("_labels", always_the_same,
      test_half_of_the_pairs_are_swapped_and_the_choice_changes_with_the_batch)])
 def test_a_broken_collator_is_caught(name, broken, test, monkeypatch):

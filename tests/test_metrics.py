@@ -129,9 +129,10 @@ def test_bleu_of_words_that_a_tokenizer_gives_is_that_of_spaces():
 def test_bleu_says_when_texts_are_too_short_for_it(text, silent, recwarn):
     """By its definition it is 0 without a run of four; a comma is a word."""
     assert metrics.bleu([text], [text]) == pytest.approx(100 if silent else 0)
-    assert [str(w.message)[:9] for w in recwarn] == ([] if silent else ["BLEU is 0"])
     # One text that is long enough will do.
     assert metrics.bleu([text, SENTENCE], [text, SENTENCE]) == pytest.approx(100)
+    found = [(w.filename, str(w.message)[:9]) for w in recwarn]  # the line of the caller is named
+    assert found == ([] if silent else [(__file__, "BLEU is 0")])
 
 
 @pytest.mark.parametrize("pack", [tuple, iter, np.array, lambda x: pd.Series(x, index=range(5, 7))])
@@ -222,7 +223,9 @@ def test_the_score_is_computed_where_the_model_is(monkeypatch):
     (lambda: metrics.bleu(["a \ud83d"], ["a"]), r"answers\[0\] is no valid Unicode"),
     (lambda: metrics.bleu(pd.DataFrame({"a": ["b"]}), ["a"]), "answers is a table"),
     (lambda: metrics.bleu(["a"], ["a"], tokenizer=len), "what the tokenizer gives is a int"),
-    (lambda: metrics.rouge(["a"], ["a"], tokenizer=lambda t: [1]), "tokens that are no str"),
+    (lambda: metrics.rouge(["a"], ["a"], tokenizer=lambda t: ["a", 1]), "tokens that are no str"),
+    (lambda: metrics.bleu(["a", "北" * 30], ["a"] * 2), f"answer 1 has '{'北' * 20}' without a space"),
+    (lambda: metrics.rouge(["a"], ["naïve"]), "reference 0 has the letter 'ï', and ROUGE drops"),
     (lambda: metrics.entity_f1([["B-PER", "O"]], [["O"]]), "an entity is 'B-PER'"),
     (lambda: metrics.entity_f1([[(1, 1, "X")]], [[]]), "is empty or begins before the text"),
     (lambda: metrics.entity_f1([[(1,)]], [[]]), r"an entity is \(1,\)"),
@@ -230,6 +233,9 @@ def test_the_score_is_computed_where_the_model_is(monkeypatch):
     (lambda: metrics.entity_f1({0: []}, [[]]), "gold is a dict"),
     (lambda: metrics.probe(np.full((2, 1), np.nan), [0, 1], np.ones((1, 1)), [0]), "look for NaN"),
     (lambda: metrics.probe(np.eye(2), [0, 1], np.full((1, 2), np.inf), [0]), "look for NaN"),
+    (lambda: metrics.probe([[1.0, 2], [3, np.nan]], [0, 1], np.eye(2), [0, 1]), "look for NaN"),
+    (lambda: metrics.probe(np.eye(2), [0, 1], [["a", "b"]], [0]), "must be a table"),
+    (lambda: metrics.probe(torch.eye(2, requires_grad=True), [0, 1], np.eye(2), [0, 1]), "detach"),
     (lambda: metrics.probe(np.ones(2), [0, 1], np.ones(1), [0]), "must be a table"),
     (lambda: metrics.probe([[1.0], [1.0, 2.0]], [0, 1], [[1.0]], [0]), "must be a table"),
     (lambda: metrics.probe(np.ones((2, 0)), [0, 1], np.ones((1, 0)), [0]), "must be a table"),

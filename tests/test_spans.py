@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_causal import QUICK, close, gpt, logits_of, make_tokenizer, random_ids, refused
 from torch.nn.functional import pad
-from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    GPT2Config,
+    GPT2LMHeadModel,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from companion.errors import CourseError
 from companion.objectives import causal, spans
@@ -313,7 +320,73 @@ def test_the_example_of_the_module():
     )
 
 
+def test_spans_come_from_the_seed_and_the_number_of_the_batch():
+    """Drawn here in the same way, and put together by hand."""
+    rows, number = rows_with_padding(), 5
+    for seed in (0, 2):
+        batch = SpanCorruption(TOKENIZER, seed=seed)(rows, number)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        for row, inputs, labels in zip(rows, batch["input_ids"], batch["labels"]):
+            ids = row[row != PAD].tolist()
+            drawn = spans.draw_spans(len(ids), *spans.counts(len(ids)), generator)
+            wanted = spans.encode(ids, drawn, MARKS)
+            assert inputs[inputs != PAD].tolist() == [*wanted[0], EOS]
+            assert labels[labels != IGNORE].tolist() == [*wanted[1], EOS]
+        assert (batch["attention_mask"] == (batch["input_ids"] != PAD)).all()
+        cut = PrefixLM(TOKENIZER, seed=seed)(rows[:2], number)["labels"]
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        places = 1 + (torch.rand(2, generator=generator) * torch.tensor([39, 22])).long()
+        assert (cut != IGNORE).int().argmax(1).tolist() == places.tolist()
+
+
+def test_counts_and_widths_by_hand():
+    assert [spans.counts(n) for n in (1, 3, 10, 20, 40, 128)] == [
+        (1, 1), (1, 1), (2, 1), (3, 1), (6, 2), (19, 6)]
+    assert spans.counts(40, 0.5, 2) == (20, 10)
+    assert SpanCorruption(TOKENIZER).widths(40) == (40 - 6 + 2 + 1, 6 + 2 + 2)
+
+
+def test_rows_are_the_texts_one_after_the_other():
+    texts = ["a b c", "", "d e", "f g h i"]
+    flat = [i for text in texts if text
+            for i in [EOS, *PLAIN(text, add_special_tokens=False).input_ids]]
+    for length in (1, 3, len(flat)):
+        rows = spans.pack(texts, PLAIN, length)
+        assert rows.shape == (len(flat) // length, length)
+        assert rows.ravel().tolist() == flat[: rows.size]
+    refused("length is 0: a row needs", lambda: spans.pack(texts, PLAIN, 0))
+    refused(f"{len(flat)} tokens do not fill", lambda: spans.pack(texts, PLAIN, len(flat) + 1))
+
+
+def test_the_longest_side_must_fit_the_model():
+    torch.manual_seed(1)
+    model = BartForConditionalGeneration(BartConfig(
+        vocab_size=VOCABULARY, d_model=8, encoder_layers=1, decoder_layers=1, pad_token_id=PAD,
+        encoder_attention_heads=1, decoder_attention_heads=1, encoder_ffn_dim=8,
+        decoder_ffn_dim=8, max_position_embeddings=12, decoder_start_token_id=EOS)).eval()
+
+    def batch(inputs, targets):
+        return {"input_ids": random_ids(1, inputs), "labels": random_ids(1, targets)}
+
+    assert spans.logits(model, batch(12, 12)).shape == (1, 12, VOCABULARY)
+    for sizes in ((13, 2), (2, 13)):
+        refused("13.* 12 positions", lambda sizes=sizes: spans.logits(model, batch(*sizes)))
+
+
+def test_the_smallest_of_everything_is_taken():
+    assert len(spans.sentinels(spans.with_sentinels(PLAIN, 2))) == 2
+    refused("no sentinels", lambda: spans.sentinels(spans.with_sentinels(PLAIN, 1)))
+    SpanCorruption(TOKENIZER, share=0.5, mean=1)(random_ids(2, 40))  # every second token
+    cut = PrefixLM(TOKENIZER)([[5, 6, 7], [5, 6, PAD]])["labels"]
+    assert cut[1].tolist() == [IGNORE, 6, IGNORE]
+    without = make_tokenizer()
+    without.pad_token = None
+    assert PrefixLM(without)([[5, 6]])["labels"].tolist() == [[IGNORE, 6]]
+    assert spans.encode([], [], MARKS) == ([], MARKS[:1]) and spans.decode([], MARKS[:1], MARKS) == []
+
+
 def test_sentinels_are_single_tokens_of_a_copy():
+    assert all(TOKENIZER.added_tokens_decoder[mark].special for mark in MARKS)
     assert len(TOKENIZER) == len(PLAIN) + 40 and "<extra_id_0>" not in PLAIN.get_vocab()
     assert TOKENIZER("<extra_id_3>", add_special_tokens=False).input_ids == [MARKS[3]]
     assert len(MARKS) == len(set(MARKS)) == 40
@@ -382,7 +455,14 @@ def test_targets_of_another_text_are_refused(targets):
             lambda: SpanCorruption(TOKENIZER).restore(with_eos, torch.tensor([*targets, 7])))
 
 
-@pytest.mark.parametrize("rows", [[[5, PAD, PAD]], [[PAD, 5, 6]], [[5, PAD, 6]]])
+def test_inputs_of_another_text_are_refused():
+    """The targets are right in themselves."""
+    for inputs in ([5, MARKS[1], 6, MARKS[0]], [MARKS[0], MARKS[2]], [MARKS[1], MARKS[2]]):
+        refused("sentinels of inputs and targets do not match",
+                lambda inputs=inputs: spans.decode(inputs, [MARKS[0], 5, MARKS[1], MARKS[2]], MARKS))
+
+
+@pytest.mark.parametrize("rows", [[[5, 6, 7], [5, PAD, PAD]], [[5, PAD, PAD]], [[PAD, 5, 6]], [[5, PAD, 6]]])
 def test_rows_that_cannot_be_cut_are_refused(rows):
     refused("fewer than two tokens or padding before", lambda: PrefixLM(TOKENIZER)(rows))
 

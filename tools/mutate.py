@@ -27,10 +27,11 @@ from tools.mutations import Change, changes
 ROOT = Path(__file__).resolve().parents[1]
 EQUAL = Path(__file__).with_name("equal_mutants.toml")
 # Module -> its tests, test_NAME.py, the quickest first. They are what a change must be caught by.
+# Those of the defaults belong to all.
 TESTS = {
     "objectives": {
         "causal": "causal causal_mutants", "contrastive": "contrastive contrastive_mutants",
-        "lengths": "filling", "masked": "masked masked_mutants segmentation",
+        "lengths": "filling eight_families", "masked": "masked masked_mutants segmentation",
         "masked_order": "masked_order", "pairs": "pairs pairs_mutants", "pooling": "pooling",
         "spans": "spans spans_mutants"},
     "ner": {
@@ -47,12 +48,14 @@ TESTS = {
         "batching": "prompt_classifier tuning", "calibration": "calibration prompting_mutants",
         "candidates": "entities", "classifier": "prompt_classifier prompting_mutants",
         "ensemble": "prompt_classifier", "entities": "entities", "faults": "article_faults",
-        "fewshot": "fewshot", "gazetteer": "entities", "heads": "tuning",
+        "fewshot": "fewshot", "gazetteer": "entities", "heads": "tuning eight_families",
         "last_layer": "prompt_classifier prompting_mutants", "literal": "article_faults article",
-        "loaded": "eight_families prompt_classifier",
-        "projection": "prompt_classifier filling prompting_mutants", "soft": "tuning",
+        "loaded": "prompt_classifier article eight_families",
+        "projection": "prompt_classifier filling prompting_mutants eight_families",
+        "soft": "tuning eight_families",
         "template": "template prompting_mutants", "training": "tuning", "tuning": "tuning",
-        "verbalizer": "verbalizer prompting_mutants", "word_choice": "word_choice"},
+        "verbalizer": "verbalizer prompting_mutants eight_families",
+        "word_choice": "word_choice eight_families"},
     "metrics": {"metrics": "metrics entities"},
 }
 
@@ -60,7 +63,7 @@ TESTS = {
 def modules(packages: list[str]) -> dict[str, list[str]]:
     """Path of each module -> its test files."""
     return {f"companion/{module if package == 'metrics' else f'{package}/{module}'}.py":
-            [f"tests/test_{name}.py" for name in names.split()]
+            [f"tests/test_{name}.py" for name in (*names.split(), "defaults")]
             for package in packages for module, names in TESTS[package].items()}
 
 
