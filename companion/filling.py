@@ -4,12 +4,13 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import checked_scores, checked_text, is_count
+from companion.guards import checked_scores, door
 from companion.objectives import lengths
 from companion.objectives.masked import masked_logits
 from companion.tokenization import unknown_share, warn_of_unknown
 
 
+@door
 @torch.inference_mode()
 def fill(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, text: str, top: int = 5
@@ -24,15 +25,14 @@ def fill(
         CourseError: no mask token, no text, no mask in it, a text longer than the model, a
             ``top`` out of range, a model whose scores are no numbers.
     """
-    text = checked_text(text)
     mask = tokenizer.mask_token
     if mask is None:
         raise CourseError("this model has no mask token: use a masked language model")
     text = text.replace("[MASK]", mask)
     if mask not in text:
         raise CourseError("the text has no gap: write [MASK] where a word is missing")
-    if not is_count(top) or top > model.config.vocab_size:
-        raise CourseError(f"top is {top!r}: give 1 to {model.config.vocab_size}, the size of the "
+    if not 1 <= top <= model.config.vocab_size:
+        raise CourseError(f"top is {top}: give 1 to {model.config.vocab_size}, the size of the "
                           "vocabulary")
     ids = tokenizer(text, return_tensors="pt", verbose=False)["input_ids"]
     warn_of_unknown(unknown_share(ids.tolist(), tokenizer))

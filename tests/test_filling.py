@@ -56,13 +56,13 @@ def test_the_ids_go_where_the_model_is(monkeypatch):
 
 
 @pytest.mark.parametrize("match, arguments", [
-    ("text is of type NoneType: give", (None,)),
-    ("text is of type list: give", (["it was [MASK]"],)),
+    ("text is of type NoneType: give a str", (None,)),
+    ("text is of type list: give a str", (["it was [MASK]"],)),
     ("text has no gap: write", ("it was",)),
     ("top is 0: give 1 to", ("it was [MASK]", 0)),
     ("top is 100000: give 1 to", ("it was [MASK]", 10**5)),
-    ("top is 2.0: give 1 to", ("it was [MASK]", 2.0)),
-    ("holds half a character", ("a \ud83d [MASK]",)),
+    ("top is 2.0: give a whole number", ("it was [MASK]", 2.0)),
+    ("text is no valid Unicode .it holds half a character", ("a \ud83d [MASK]",)),
 ])
 def test_what_cannot_be_filled_is_refused(match, arguments):
     model, tokenizer = tiny_prompts.pair("bert")
@@ -70,3 +70,11 @@ def test_what_cannot_be_filled_is_refused(match, arguments):
         fill(model, tokenizer, *arguments)
     assert "\n" not in str(problem.value)
     assert len(fill(model, tokenizer, "it was [MASK]", len(tokenizer))[0]) == len(tokenizer)
+
+
+def test_what_is_no_model_is_refused():
+    model, tokenizer = tiny_prompts.pair("bert")
+    for given, match in ((((model, tokenizer), tokenizer), "model is of type tuple: give a"),
+                         ((model, None), "tokenizer is of type NoneType: give a")):
+        with pytest.raises(CourseError, match=match):
+            fill(*given, "it was [MASK]")

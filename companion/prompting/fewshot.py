@@ -92,8 +92,15 @@ def _by_class(split: Dataset, k: int) -> list[list[int]]:
     return groups
 
 
+@door
 def checksum(parts: Sequence[Dataset]) -> str:
-    """16 hexadecimal digits that change when any example or its place changes."""
+    """16 hexadecimal digits that change when any example or its place changes.
+
+    Raises:
+        CourseError: a part without the column ``id``, which ``draw`` gives its parts.
+    """
+    if any("id" not in part.column_names for part in parts):
+        raise CourseError("a part has no column 'id': take the parts from draw")
     names = "\n".join(str(name) for part in parts for name in part["id"][:])
     return hashlib.sha256(names.encode()).hexdigest()[:16]
 
