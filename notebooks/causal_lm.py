@@ -607,7 +607,7 @@ check("causal-mask", may_look)
 def nucleus(probabilities: torch.Tensor, p: float) -> torch.Tensor:
     """Keep the fewest most probable tokens whose probabilities sum to p or more.
 
-    probabilities: shape (V,), from 0 to 1, with sum 1, no two kept ones alike.
+    probabilities: shape (V,), from 0 to 1, with sum 1. Those that are kept all differ.
     p: the sum to reach, above 0 and below 1.
     Returns a tensor of shape (V,) in the same order: 0 for the tokens that are left out,
     and the others divided by their sum.

@@ -240,6 +240,12 @@ def test_a_mistake_is_recognised_by_all_cases_and_not_by_one():
     assert outcome.given["numbers"].tolist() == [2, 6]
 
 
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_a_mistake_is_recognised_as_a_number_and_as_a_tensor(kind):
+    outcome = check("causal-perplexity", lambda x, text: kind(float(x.sum() / len(text))))
+    assert "this is the loss per character" in outcome.message
+
+
 def test_large_inputs_can_be_had():
     @exercise("large", "x", "y", cases=lambda: [case(torch.ones(5, 5, 5))])
     def large(table):

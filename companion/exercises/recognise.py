@@ -62,13 +62,18 @@ def _makes(wrong: Sequence[Run], runs: Sequence[Run], cases: Sequence[Case], cou
             places |= {i for i, (a, b) in enumerate(zip(right, parted)) if not equal(a, b)}
     return bool(places) and all(
         _same_error(theirs.error, mine.error) if theirs.error or mine.error
-        else -1 in places and equal(theirs.value, mine.value)
+        else -1 in places and _alike(theirs.value, mine.value)
         or -1 not in places and _agree(parts(theirs.value), parts(mine.value), places)
         for theirs, mine in zip(wrong, runs, strict=True))
 
 
 def _agree(theirs: tuple, mine: tuple, places: set[int]) -> bool:
-    return len(theirs) == len(mine) and all(equal(theirs[i], mine[i]) for i in places)
+    return len(theirs) == len(mine) and all(_alike(theirs[i], mine[i]) for i in places)
+
+
+def _alike(theirs: Any, mine: Any) -> bool:
+    """Equal, also where one is a tensor and the other a number."""
+    return equal(theirs, mine) or equal(mine, theirs)
 
 
 def _same_error(theirs: BaseException | None, mine: BaseException | None) -> bool:

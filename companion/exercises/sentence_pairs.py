@@ -323,7 +323,7 @@ pair_loss.mistakes(
      lambda x, y: -pair_loss(x, y)),
     ("the logarithm is missing: this is one minus the probability.",
      lambda x, y: 1 - _chances(x, y).mean()),
-    ("the probabilities are cut off. A very improbable label must cost more than a rare one.",
+    ("small probabilities were raised (clamp?). Use log_softmax or cross_entropy: no limit is needed.",
      lambda x, y: -_chances(x, y).clamp(min=1e-3).log().mean()),
     ("this is a squared error. The loss is the cross-entropy.",
      lambda x, y: mse_loss(x.softmax(-1), one_hot(y, 2).float())),
