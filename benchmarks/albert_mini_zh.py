@@ -10,12 +10,12 @@
 writes ``results/albert_mini_zh.json``.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from options import few, options, parsed
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
@@ -37,13 +37,16 @@ from companion.tokenization import encode
 
 OUT = Path(__file__).with_name("results") / "albert_mini_zh.json"
 LENGTH = 128  # tokens in a row, as in pretraining
+ARTICLES = None  # how many that no recipe read; all
 GAPS = Path(checkpoints.__file__).parent / "probes" / "cloze_zh.json"
+CORPORA = {"people_daily": corpora.people_daily, "shopping_reviews": corpora.shopping_reviews}
+SMALLEST = {"ARTICLES": 60, "CORPORA": {name: few(load, 10) for name, load in CORPORA.items()}}
 
 
 def masked(model, tokenizer) -> dict:
     found = {}
-    for name in ("people_daily", "shopping_reviews"):
-        texts = getattr(corpora, name)()["test"]["text"]
+    for name, load in CORPORA.items():
+        texts = load()["test"]["text"]
         scores = metrics.masked_lm(model, tokenizer, texts, length=LENGTH)
         found[name] = {key: round(value, 4) for key, value in scores.items()}
     return found
@@ -100,15 +103,15 @@ def gaps(model, tokenizer) -> list[dict]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = options(__doc__)
     arguments.add_argument("--text", required=True, type=Path, metavar="FOLDER")
     arguments.add_argument("--model", default="albert-mini-zh")
-    chosen = arguments.parse_args()
+    chosen = parsed(arguments, globals())
     name = chosen.model
     model, tokenizer = checkpoints.load(name)
     where = checkpoints.folder(name) if name in checkpoints.COURSE else name
     whole = AutoModelForPreTraining.from_pretrained(where, dtype=torch.float32).eval()
-    texts = unread(chosen.text)
+    texts = unread(chosen.text)[:ARTICLES]
     asked = pairs_of(texts, tokenizer)
     asked["all"] = asked["openings"] + asked["inside"]
     result = {

@@ -1,8 +1,8 @@
 """What the faults of the article's code cost: the literal class beside the repaired one.
 
     python benchmarks/article_faults.py asking
-    python benchmarks/article_faults.py classes [SECONDS]
-    python benchmarks/article_faults.py tuning [SECONDS]
+    python benchmarks/article_faults.py classes [--seconds SECONDS]
+    python benchmarks/article_faults.py tuning [--seconds SECONDS]
 
 ``asking``: `compute_tokens_prob` on 1,000 test reviews, 500 of each collection, taken in the
 order of a hash of their id, with every list of words, in batches. ``classes``: the main call
@@ -17,13 +17,13 @@ The calls, the rate and the number of epochs were chosen on training reviews.
 import hashlib
 import itertools
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from machine import describe
+from options import options, parsed
 
 from companion import checkpoints, storage
 from companion.corpora import movie_reviews
@@ -36,6 +36,7 @@ MODEL, FOREIGN = "bert-mini-en", "bert-scratch-en"
 PROMPT, LENGTH = "Because it was [MASK].", 128  # tokens, prompt and special tokens included
 EACH, FREE = 500, 400  # test reviews of a collection; training texts for the border
 SEEDS, SHOTS, HELD = (13, 21, 42, 87, 100), 16, 300
+SMALLEST = {"EACH": 3, "FREE": 4, "SEEDS": (13,), "SHOTS": 1, "HELD": 4}
 CALLS = {  # name -> (first list, second list) as the literal class gets them
     "two against two": (["great", "good"], ["bad", "terrible"]),
     "three against three": (["great", "amazing", "good"], ["bad", "awful", "terrible"]),
@@ -221,15 +222,19 @@ def save(part: dict) -> None:
     storage.write_text(OUT, json.dumps(result, indent=1) + "\n")
 
 
-def main(part: str, seconds: str = "1e9") -> None:
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("part", choices=["asking", "classes", "tuning"])
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    given = parsed(parser, globals())
     known = json.loads(OUT.read_text(encoding="utf8")) if OUT.exists() else {}
-    if part == "asking":
+    if given.part == "asking":
         save(asking())
-    elif part == "classes":
-        save(classes(known.get("classes", {}), float(seconds)))
+    elif given.part == "classes":
+        save(classes(known.get("classes", {}), given.seconds))
     else:
-        save(tuning(known.get("tuning", {}), float(seconds)))
+        save(tuning(known.get("tuning", {}), given.seconds))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from options import few, options, parsed
 
 from companion import checkpoints, metrics, storage
 from companion.corpora import movie_reviews
@@ -37,6 +38,8 @@ BAD = ("terrible bad awful horrible boring poor stupid disappointing worst dull 
        "forgettable slow").split()
 KEEP = "end"  # of a long review: it holds the verdict
 SIZES = (1, 3, 8, 12, 24)  # the first so many words of either list
+SMALLEST = {"movie_reviews": few(movie_reviews, 16), "TRIED": 8, "TEMPLATES": TEMPLATES[:1],
+            "SIZES": (1,)}
 
 
 def encode(text: str, template: str, keep: str, tokenizer) -> list[int]:
@@ -143,6 +146,7 @@ def opposites(model, tokenizer) -> dict:
 
 
 def main() -> None:
+    parsed(options(__doc__), globals())
     model, tokenizer = checkpoints.load("bert-mini-en")
     result = {"opposites": opposites(model, tokenizer)}
     print(result, flush=True)

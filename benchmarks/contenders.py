@@ -10,6 +10,7 @@ import resource
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
@@ -21,6 +22,7 @@ from setting import DROPOUT, LENGTH, ROWS, SHARE, Plan, read_rows, recipe
 
 from companion.pretraining import build, loop
 from companion.pretraining.optimisers import optimisers
+from companion.pretraining.tasks import TASKS, Task
 
 
 class Clock:
@@ -39,7 +41,8 @@ class Clock:
         return self.seconds[self.warmup :]
 
 
-def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = DROPOUT):
+def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = DROPOUT,
+            task: Task = TASKS["masked"]):
     """The run that ``pretrain`` makes, on rows that are packed already."""
     rows, tokenizer = read_rows(folder)
     plan = recipe(steps, precision, dropout)
@@ -51,7 +54,7 @@ def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = 
     AcceleratorState._reset_state()  # one process may measure in two precisions
     accelerator = Accelerator(mixed_precision=precision, cpu=True)
     wrapped, *prepared = accelerator.prepare(
-        loop.Objective(model), *optimisers(model, plan, fresh)
+        loop.Objective(model, task), *optimisers(model, plan, fresh)
     )
     return loop._Run(plan, folder / "run", accelerator, wrapped, prepared, material)
 
@@ -59,13 +62,14 @@ def our_run(folder: Path, steps: int, precision: str = "auto", dropout: float = 
 def ours(folder: Path, plan: Plan, precision: str = "auto", dropout: float = DROPOUT,
          attention: str = "", full_logits: bool = False, give_back: bool = False) -> Clock:
     """``companion.pretraining``; the arguments undo one of its choices each."""
+    task = TASKS["masked"]
     if attention:
         build.attention = lambda: attention
     if full_logits:
-        loop.masked.loss = lambda model, batch: model(**batch).loss
+        task = replace(task, loss=lambda model, batch: model(**batch).loss)
     if not give_back:
         loop.keep_memory()
-    run = our_run(folder, plan.warmup + plan.steps, precision, dropout)
+    run = our_run(folder, plan.warmup + plan.steps, precision, dropout, task)
     clock = Clock(plan.warmup)
     for _ in range(plan.warmup + plan.steps):
         run.one_step()

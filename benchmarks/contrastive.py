@@ -11,14 +11,14 @@ runs are measured on the test split.
                                                      run stopped before measuring is not lost
 """
 
-import argparse
 import hashlib
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from options import few, options, parsed
 
 from companion import checkpoints, retrieval, storage
 from companion.corpora import movie_reviews
@@ -51,6 +51,10 @@ TRIED = [
     {"steps": 200, "size": 64, "length": 32, "rate": 7e-4, "temperature": 0.02,
      "recall@1": 0.046, "recall@10": 0.174},
 ]
+
+
+SMALLEST = {"movie_reviews": few(movie_reviews, 40), "REVIEWS": 12, "SEEDS": (13,),
+            "CHOSEN": replace(CHOSEN, steps=1, size=2)}
 
 
 def plans() -> list[Settings]:
@@ -106,10 +110,10 @@ def trained(settings: Settings, texts: list[str], keep: Path | None):
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = options(__doc__)
     arguments.add_argument("--seconds", type=float, default=float("inf"))
     arguments.add_argument("--keep", type=Path)
-    given = arguments.parse_args()
+    given = parsed(arguments, globals())
     began = time.perf_counter()
     keep_memory()
     reviews = movie_reviews(collection="imdb")

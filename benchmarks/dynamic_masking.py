@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from options import few, options, parsed
 from tqdm import tqdm
 from transformers import BertConfig, BertForMaskedLM
 
@@ -21,6 +22,8 @@ from companion.tokenization import pack, train_wordpiece
 
 OUT = Path(__file__).with_name("results") / "dynamic_masking.json"
 SEEDS, EPOCHS, SIZE, LENGTH, ROWS = (13, 21, 42), 20, 16, 64, 400
+SMALLEST = {"movie_reviews": few(movie_reviews, 200), "SEEDS": (13, 21), "EPOCHS": 2, "SIZE": 4,
+            "ROWS": 4}
 
 
 def fresh(vocabulary: int, seed: int) -> BertForMaskedLM:
@@ -58,6 +61,7 @@ def run(kind: str, seed: int, rows, held_out, tokenizer) -> dict:
 
 
 def main() -> None:
+    parsed(options(__doc__), globals())
     keep_memory()
     reviews = movie_reviews(collection="rotten_tomatoes")
     tokenizer = train_wordpiece(reviews["train"]["text"], 2000)

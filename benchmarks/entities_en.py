@@ -8,7 +8,6 @@ once. ``speed``: many spans in few forward passes beside one pass for each span.
 without an argument; each replaces its part of ``benchmarks/results/entities_en.json``.
 """
 
-import argparse
 import itertools
 import json
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import describe
+from options import few, options, parsed
 
 from companion import checkpoints, storage
 from companion.corpora import entity_sentences
@@ -43,6 +43,8 @@ PARTS = ["train", "test", "speed"]
 LONGEST = 4  # words of a span; the longest name of the train part has three
 ROUNDS = 3  # timings, of which the median counts
 TIMED = {"one by one": 32, "fp32": 512, "bf16": 512}  # spans: every way gets all lengths
+SMALLEST = {"entity_sentences": few(entity_sentences, 12), "PROMPTS": (PROMPT,), "ROUNDS": 1,
+            "WORD_LISTS": {"three": WORDS}, "TIMED": dict.fromkeys(TIMED, 2)}
 
 
 def finder(model, tokenizer, prompt: str, words: str, calibrated: bool, only: str = "capitals",
@@ -248,6 +250,6 @@ def main(wanted: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("parts", nargs="*", choices=PARTS, default=PARTS, metavar="PART")
-    main(options.parse_args().parts)
+    parser = options(__doc__)
+    parser.add_argument("parts", nargs="*", choices=PARTS, default=PARTS, metavar="PART")
+    main(parsed(parser, globals()).parts)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from entities_en import Remembering, interval
 from machine import describe
+from options import options, parsed
 
 from companion import checkpoints, storage
 from companion.entity import Entity
@@ -35,6 +36,7 @@ WORD_LISTS = {
     "three": {"PER": ["人", "者", "员"], "LOC": ["地", "国", "市"], "ORG": ["社", "会", "部"],
               "O": ["事", "话", "时"]},
 }
+SMALLEST = {"COUNTS": {"train": 8, "test": 8}, "PROMPTS": PROMPTS[:1]}
 EVERY = list(dict.fromkeys(w for own in WORD_LISTS.values() for ws in own.values() for w in ws))
 
 
@@ -102,6 +104,7 @@ def typing(one: EntityFinder, train, test) -> dict:
 
 
 def main() -> None:
+    parsed(options(__doc__), globals())
     parts = checkpoints.load(MODEL)
     train, test = some("train"), some("test")
     grid = choose(parts, train)

@@ -14,12 +14,11 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 import torch
 from arithmetic import per_token
 from contenders import our_run
-from setting import INNER, LAYERS, LENGTH, ROWS, VOCABULARY, WIDTH
+from setting import INNER, LAYERS, LENGTH, ROWS, VOCABULARY, WIDTH, Plan
 from torch.utils.flop_counter import FlopCounterMode
 
+from companion.objectives.masked import IGNORE
 from companion.pretraining import build, loop
-
-STEPS = 10
 
 
 def reference(run, steps: int) -> list[float]:
@@ -53,7 +52,7 @@ def reference(run, steps: int) -> list[float]:
 def counted_operations(run) -> tuple[float, float, float]:
     """Per token of one step: counted by torch, by the formula; and the share of masked."""
     batch = run.collator(run.material.train[:ROWS], 0)
-    share = float((batch["labels"] != loop.masked.IGNORE).float().mean())
+    share = float((batch["labels"] != IGNORE).float().mean())
     with FlopCounterMode(display=False) as counter:
         run.wrapped(batch).backward()
     run.adamw.zero_grad()
@@ -63,10 +62,10 @@ def counted_operations(run) -> tuple[float, float, float]:
 
 def main(folder: Path) -> dict:
     counted, formula, share = counted_operations(our_run(folder, 1000, "no", 0.0))
-    # 1,000 steps planned and 10 made: a learning rate that rises slowly, as in a real run.
-    run = our_run(folder, 1000, "no", 0.0)
-    ours = [run.one_step() for _ in range(STEPS)]
-    theirs = reference(run, STEPS)
+    # 1,000 steps planned and a few made: a learning rate that rises slowly, as in a real run.
+    run, steps = our_run(folder, 1000, "no", 0.0), Plan.load(folder).compared
+    ours = [run.one_step() for _ in range(steps)]
+    theirs = reference(run, steps)
     return {"ours": ours, "reference": theirs,
             "largest_difference": max(abs(a - b) for a, b in zip(ours, theirs, strict=True)),
             "operations_counted": counted, "operations_formula": formula,

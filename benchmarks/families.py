@@ -8,10 +8,11 @@ A run is ``FOLDER/VARIANT-SEED``. Its log is copied to ``results/families/VARIAN
 from which ``python -m companion compare`` makes the table; the models do not ship.
 """
 
-import argparse
 import shutil
 from dataclasses import replace
 from pathlib import Path
+
+from options import options, parsed
 
 from companion import storage
 from companion.pretraining import build, pretrain
@@ -20,7 +21,7 @@ from companion.pretraining.recipe import Recipe
 VARIANTS = ("bert", "gpt", "t5", "bert-nsp", "bert-shared", "bert-factorised",
             "bert-plain")
 SEEDS = (13, 21, 42)
-LOGS = Path(__file__).with_name("results") / "families"
+SMALLEST = {"VARIANTS": ("bert",), "SEEDS": (13,)}
 
 
 def lend(recipe: Recipe, folder: Path, lender: Path) -> None:
@@ -33,24 +34,34 @@ def lend(recipe: Recipe, folder: Path, lender: Path) -> None:
         storage.write_text(folder / build.SIGN, build.described(recipe))
 
 
-def train(runs: Path, variant: str, seed: int) -> None:
-    recipe = replace(Recipe.read(f"families-{variant}"), seed=seed)
+def train(runs: Path, logs: Path, recipe: Recipe, variant: str) -> None:
+    seed = recipe.seed
     folder = runs / f"{variant}-{seed}"
     lend(recipe, folder, runs / f"{variant}-{SEEDS[0]}")
     pretrain(recipe, folder, progress=True)
-    storage.write_text(LOGS / f"{variant}-{seed}.jsonl", (folder / "log.jsonl").read_text("utf8"))
+    storage.write_text(logs / f"{variant}-{seed}.jsonl", (folder / "log.jsonl").read_text("utf8"))
+
+
+def smallest(recipe: Recipe) -> Recipe:
+    """The same recipe with two steps, and no wide layers."""
+    config = recipe.model.config | {"hidden_size": 16, "intermediate_size": 16}
+    return replace(recipe, model=replace(recipe.model, config=config), training=replace(
+        recipe.training, tokens=2 * recipe.training.rows * recipe.text.row_length))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("what", choices=["train"])
     parser.add_argument("--runs", type=Path, default=Path("runs/families"))
     parser.add_argument("--only", choices=VARIANTS, action="append")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    args = parser.parse_args()
-    for seed in args.seeds:
+    parser.add_argument("--seeds", type=int, nargs="+", )
+    args = parsed(parser, globals())
+    for seed in args.seeds or SEEDS:
         for variant in args.only or VARIANTS:
-            train(args.runs, variant, seed)
+            recipe = replace(Recipe.read(f"families-{variant}"), seed=seed)
+            if args.smallest:
+                recipe = smallest(recipe)
+            train(args.runs, args.out / "families", recipe, variant)
 
 
 if __name__ == "__main__":

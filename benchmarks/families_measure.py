@@ -8,7 +8,6 @@ middle of 1,000 test reviews, and continuations of the beginnings of 200. Beside
 what needs no network ("baseline") and a BERT with random weights ("untrained").
 """
 
-import argparse
 import copy
 import json
 import time
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import families_questions
 import numpy as np
 import torch
 import transformers
@@ -32,6 +32,7 @@ from families_questions import (
     Questions,
     questions,
 )
+from options import options, parsed
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from torch.utils.flop_counter import FlopCounterMode
@@ -44,8 +45,10 @@ from companion.pretraining import build
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.tasks import TASKS
 
-RESULTS = Path(__file__).with_name("results") / "families.jsonl"
+OUT = Path(__file__).with_name("results") / "families.jsonl"
 KEPT = 20  # steps whose rows are kept for the chapter
+
+SMALLEST = {name: value for name, value in families_questions.SMALLEST.items() if name.isupper()}
 
 # --- a run --------------------------------------------------------------------------------
 
@@ -220,9 +223,9 @@ def _tokenizer(runs: Path) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast.from_pretrained(found[0])
 
 
-def measure(runs: Path, seconds: float = float("inf"), file: Path = RESULTS) -> None:
+def measure(runs: Path, seconds: float = float("inf"), file: Path | None = None) -> None:
     """Append a line for every run that has none yet; stop after ``seconds``."""
-    begin, asked = time.perf_counter(), None
+    begin, asked, file = time.perf_counter(), None, file or OUT
     for variant, seed, folder in waiting(runs, known(file)):
         if time.perf_counter() - begin > seconds:
             print("time is up; the same command goes on")
@@ -240,16 +243,16 @@ def measure(runs: Path, seconds: float = float("inf"), file: Path = RESULTS) -> 
 def keep_start(runs: Path) -> None:
     """What the chapter needs to repeat the first steps of bert-13."""
     rerun.keep(Recipe.read("families-bert"), runs / "bert-13" / "packed", KEPT,
-               RESULTS.parent / "families" / "start")
+               OUT.parent / "families" / "start")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/families"))
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--start", action="store_true",
                         help="only keep the start of bert-13 in results/families/start")
-    arguments = parser.parse_args()
+    arguments = parsed(parser, globals(), vars(families_questions))
     if arguments.start:
         keep_start(arguments.runs)
     else:

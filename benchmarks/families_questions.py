@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from options import few
 from transformers import PreTrainedTokenizerFast
 
 from companion.corpora import movie_reviews
@@ -12,6 +13,8 @@ from companion.tokenization import encode
 LENGTH, AT = 126, 63  # tokens of a review that are read; the place of the hidden one
 PROMPT, WRITTEN, PROMPTS, SHOWN = 20, 20, 200, 3
 TRAIN, TEST, COUNTED = 2000, 1000, 6000  # reviews; COUNTED of them fit the trigram model
+SMALLEST = {"movie_reviews": few(movie_reviews, 200), "TRAIN": 20, "TEST": 12, "COUNTED": 40,
+            "PROMPTS": 3, "WRITTEN": 2}
 
 
 @dataclass

@@ -15,7 +15,6 @@ that is there is not measured again, so the program goes on where it was stopped
                                                  training reviews, fewshot_shopping.jsonl
 """
 
-import argparse
 import itertools
 import json
 import time
@@ -24,6 +23,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import torch
+from options import few, options, parsed
 
 from companion import checkpoints, metrics, storage
 from companion.corpora import movie_reviews, shopping_reviews
@@ -70,6 +70,15 @@ CHINESE_SETTINGS = {
 }
 PARTS = {"prompt": "all", "lm head": "head", "soft prompt": "prompt"}
 FEW = (8, 32)  # K for the methods that train a part only
+# K in the order of measuring: what decides most comes first, in case there is no time for all.
+ORDER = {"english": (4, 16, 8, 64, 32), "shopping": (4, 16, 64, 8, 32)}
+SMALLEST = {
+    "LOADED": {name: (few(load, 200), 6, how) for name, (load, _, how) in LOADED.items()},
+    "CHOOSING": dict.fromkeys(CHOOSING, (7,)), "JUDGED": 6, "TRIED": (4,), "STEPS": 1, "SIZE": 2,
+    "SIZES": (4,), "SEEDS": (13,), "FEW": (4,), "ORDER": dict.fromkeys(ORDER, (4,)),
+    "SETTINGS": {method: tried[:1] for method, tried in SETTINGS.items()},
+    "CHINESE_SETTINGS": {method: tried[:1] for method, tried in CHINESE_SETTINGS.items()},
+}
 
 
 @dataclass
@@ -190,10 +199,9 @@ def plan(names: list[str]) -> list[dict]:
     """All cells in their order: choices before what needs them."""
     chooses = names[0]
     cells = choices(chooses, ("prompt", "head"))
-    sizes = (4, 16, 64, 8, 32) if chooses == "shopping" else (4, 16, 8, 64, 32)
+    sizes = ORDER["shopping" if chooses == "shopping" else "english"]
     for name in names:
         cells += [{"task": name, "method": "zero-shot", "k": 0, "seed": 0}]
-        # The cells that decide most come first, in case there is no time for all.
         pairs = [{"task": name, "method": method, "k": k, "seed": seed}
                  for k, seed, method in itertools.product(sizes, SEEDS,
                                                           ("prompt", "head"))]
@@ -252,12 +260,12 @@ def stale(line: dict, lines: list[dict]) -> bool:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = options(__doc__)
     arguments.add_argument("--seconds", type=float, default=float("inf"))
     arguments.add_argument("--task", choices=LOADED, help="one task alone; default: the English")
     arguments.add_argument("--drop-stale", action="store_true",
                            help="first remove cells that have another setting than the chosen one")
-    given = arguments.parse_args()
+    given = parsed(arguments, globals())
     began = time.perf_counter()
     keep_memory()
     names = [given.task] if given.task else ["rotten_tomatoes", "imdb"]

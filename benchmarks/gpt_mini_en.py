@@ -16,7 +16,6 @@ prints a table. Of each collection 500 test reviews are taken, at equal distance
 which is that of a hash; ``--texts 0`` takes all.
 """
 
-import argparse
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -24,6 +23,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from options import options, parsed
 from report import table
 
 from companion import checkpoints, ngrams, storage
@@ -33,9 +33,10 @@ from companion.objectives import causal
 from companion.pretraining.recipe import Recipe
 from companion.pretraining.text import gather
 
-RESULTS = Path(__file__).with_name("results")
 STRIDE = 64  # of the window of 256 tokens: each token sees at least 192, where the review has them
 CHUNK = 1000  # texts encoded at a time: lists of ids need much memory
+READ = None  # training texts of the trigram; all
+SMALLEST = {"READ": 100}
 
 
 def test_texts(count: int) -> dict[str, list[str]]:
@@ -130,19 +131,20 @@ def page(result: dict, name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--model", default="gpt-mini-en", help="course checkpoint or folder")
     parser.add_argument("--recipe", help="name or file of its recipe, if it is called otherwise")
     parser.add_argument("--text", type=Path, help="folder of the files that the recipe names")
     parser.add_argument("--texts", type=int, default=500,
                         help="test reviews a collection; 0: all")
-    args = parser.parse_args()
+    args = parsed(parser, globals())
     name = Path(args.model).name
     model, tokenizer = checkpoints.load(args.model, kind="causal")
-    asked = test_texts(args.texts)
+    asked = test_texts(1 if args.smallest else args.texts)
     every = [text for texts in asked.values() for text in texts]
     parts = parts_of(Recipe.read(args.recipe or name))
     train, sources = training_texts(parts, args.text)
+    train = train[:READ]
     result = {
         "model": name,
         "window": model.config.max_position_embeddings,
@@ -155,7 +157,7 @@ def main() -> None:
         "xz": ngrams.xz_bits_per_character("\n".join(train), every),
     }
     print(page(result, name))
-    out = RESULTS / f"{name.replace('-', '_')}.json"
+    out = args.out / f"{name.replace('-', '_')}.json"
     out.parent.mkdir(exist_ok=True)
     storage.write_text(out, json.dumps(result, indent=1) + "\n")
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from options import few, options, parsed
 
 from companion import checkpoints, retrieval, storage
 from companion.corpora import movie_reviews
@@ -42,6 +43,10 @@ TRIED = [
 ]
 
 
+SMALLEST = {"movie_reviews": few(movie_reviews, 60), "PAIRS": 16, "REVIEWS": 12, "SEEDS": (13,),
+            "CHOSEN": CHOSEN | {"steps": 1, "size": 4}}
+
+
 def measure(pooling: LearnedPooling, halves: tuple[States, States]) -> dict[str, float]:
     first, second = (half.pooled(pooling) for half in halves)
     scores = retrieval.similarities(first, second)
@@ -51,6 +56,7 @@ def measure(pooling: LearnedPooling, halves: tuple[States, States]) -> dict[str,
 
 
 def main() -> None:
+    parsed(options(__doc__), globals())
     keep_memory()
     model, tokenizer = checkpoints.load(CHECKPOINT, kind="encoder")
     reviews = movie_reviews(collection="imdb")

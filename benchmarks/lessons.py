@@ -77,7 +77,7 @@ def occurrences(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])  # writes nothing
     parser.add_argument("model", nargs="?", default="bert-mini-en")
     parser.add_argument("--later", action="store_true")
     parser.add_argument("--text", type=Path)

@@ -1,6 +1,6 @@
 """Tagging speed: ours beside ``Trainer`` and ``pipeline("token-classification")``.
 
-    python benchmarks/ner.py [--encoder NAME] [--quick]
+    python benchmarks/ner.py [--encoder NAME] [--out FOLDER] [--smallest]
 
 Same model (softmax head), same sentences of the People's Daily, all of them shorter than the
 model's rows. Every contender runs in a process of its own, one after the other. Training is
@@ -21,6 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from options import options, parsed
+
 from companion import storage
 
 WARMUP = 4  # steps that are not measured
@@ -39,6 +41,10 @@ TURNS = 3  # of every reader; the fastest counts
 OTHERS = {"fine-tuned, CRF": {"head": "crf"},
           "frozen, BiLSTM-CRF": {"task": "bilstm", "head": "crf", "frozen": True},
           "BiLSTM-CRF from scratch": None}
+COUNT, READ = 1600, 1200  # sentences to train on, and to read
+SMALLEST = {"WARMUP": 0, "TURNS": 1, "BATCHES": (4,), "COUNT": 8, "READ": 8,
+            "TRAINERS": {name: TRAINERS[name] for name in list(TRAINERS)[::5]},
+            "OTHERS": {"fine-tuned, CRF": OTHERS["fine-tuned, CRF"]}}
 
 
 def sentences(count: int, split: str) -> list:
@@ -161,12 +167,12 @@ def read_theirs(folder: Path, count: int, size: int, bf16: bool = False) -> dict
 KINDS = {f.__name__: f for f in (train_ours, train_theirs, read_list, read_ours, read_theirs)}
 
 
-def run(folder: Path, kind: str, **spec) -> dict:
+def run(folder: Path, small: bool, kind: str, **spec) -> dict:
     """One contender in a fresh process."""
     quiet = {"TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
              "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, __file__, "--one", str(folder),
-                           json.dumps({"kind": kind, **spec})],
+                           json.dumps({"kind": kind, **spec}), *["--smallest"] * small],
                           capture_output=True, text=True, env=os.environ | quiet)
     if done.returncode:
         raise SystemExit(f"{kind} {spec} failed:\n{done.stderr[-2000:]}")
@@ -196,12 +202,13 @@ def encoder(folder: Path, name: str) -> str:
     return name
 
 
-def measure(folder: Path, count: int, read: int) -> dict:
+def measure(folder: Path, small: bool) -> dict:
     """Rates of training and of reading, and in how many sentences the entities are the same."""
+    count, read = COUNT, READ
     training, reading, others = {}, {}, {}
 
     def add(table: dict, name: str, unit: str, kind: str, **spec) -> dict:
-        got = run(folder, kind, **spec)
+        got = run(folder, small, kind, **spec)
         table[name] = got["rate"]
         print(f"{name:46}{got['rate']:10,.0f} {unit}", flush=True)
         return got
@@ -219,7 +226,7 @@ def measure(folder: Path, count: int, read: int) -> dict:
             count=read, size=size, bf16=True)
     add(others, "gazetteer", "characters/s", "read_list", count=read)
     for name in OTHERS:
-        run(folder, "train_ours", count=count, size=32, other=name)
+        run(folder, small, "train_ours", count=count, size=32, other=name)
         add(others, name, "characters/s", "read_ours", count=read, other=name)
     same = {"sentences": len(ours), "entities": sum(map(len, ours)),
             "fp32": sum(a == b for a, b in zip(ours, theirs)),
@@ -280,28 +287,24 @@ def ratios(training: dict, reading: dict) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--encoder", default="albert-mini-zh")
-    parser.add_argument("--quick", action="store_true", help="few sentences, nothing written")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = parsed(parser, globals())
     if arguments.one:
         folder, spec = Path(arguments.one[0]), json.loads(arguments.one[1])
         print(json.dumps(KINDS[spec.pop("kind")](folder, **spec)))
         return
     from machine import describe
 
-    count, read = (256, 200) if arguments.quick else (1600, 1200)
     with tempfile.TemporaryDirectory() as place:
         name = encoder(Path(place), arguments.encoder)
         result = {"machine": describe(), "encoder": name,
-                  **measure(Path(place), count, read)}
+                  **measure(Path(place), arguments.smallest)}
     text = summary(result)
     print(text)
-    if not arguments.quick:
-        out = HERE / "results"
-        storage.write_text(out / "ner.json", json.dumps(result, indent=1) + "\n")
-        storage.write_text(out / "ner.md", text)
+    storage.write_text(arguments.out / "ner.json", json.dumps(result, indent=1) + "\n")
+    storage.write_text(arguments.out / "ner.md", text)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ goes on from its last state in ``runs/ner``, so the grid can be run in pieces: `
 ends a piece. Threads and cores are the environment's (OMP_NUM_THREADS, taskset).
 """
 
-import argparse
 import json
 import random
 import time
 from pathlib import Path
 
 from machine import describe
+from options import few, options, parsed
 
 from companion.ner import people
 from companion.ner.gazetteer import Gazetteer
@@ -55,6 +55,9 @@ SYSTEMS = {
 ON = {"fine-tuned, softmax": SHARES, "random weights, softmax": SHARES, UNSHARED: (0.1,),
       **dict.fromkeys(LONG, (1.0,))}
 GAZETTEER = "gazetteer"
+SMALLEST = {"SEEDS": (13,), "SHARES": (1.0,), "EPOCHS": {1.0: 1}, "SYSTEMS": {
+    name: (arguments, settings | {"epochs": 1}) for name, (arguments, settings) in SYSTEMS.items()
+    if name != UNSHARED}, "ON": {}}
 
 
 def grid() -> list[tuple[str, float, int]]:
@@ -161,16 +164,19 @@ def work(data: dict, encoder: str, out: Path, runs: Path, seconds: float,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--encoder", default=ENCODER)
     parser.add_argument("--only", default="", help="cells whose name, share or seed has this")
     parser.add_argument("--list", action="store_true", help="what is missing")
-    arguments = parser.parse_args()
+    arguments = parsed(parser, globals())
     if arguments.list:
         print(*(c for c in grid() if c not in finished(OUT)), sep="\n")
         return
-    done = work(people.load(), arguments.encoder, OUT, RUNS, arguments.seconds, arguments.only)
+    load, runs = people.load, RUNS
+    if arguments.smallest:
+        load, runs = few(load, 8), arguments.out / "runs"
+    done = work(load(), arguments.encoder, OUT, runs, arguments.seconds, arguments.only, EPOCHS)
     print("all of it is there" if done else "some of it is missing: the same command goes on")
 
 

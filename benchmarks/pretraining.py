@@ -1,6 +1,6 @@
 """Our pretraining loop beside ``Trainer``: tokens per second, memory, equal losses.
 
-    python benchmarks/pretraining.py [--quick]
+    python benchmarks/pretraining.py [--out FOLDER] [--smallest]
 
 Same model, same packed rows, same batch (64 rows of 128), no accumulation, no saving and no
 logging. Every measurement runs in a fresh process, one after the other, on the CPU. Results
@@ -8,7 +8,6 @@ go to ``results/pretraining.md`` and ``.json``. Run it on an idle machine (about
 a second busy process spoils every number.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from options import options, parsed
 from report import summary
 from setting import DROPOUT, Plan, write_rows
 
@@ -41,6 +41,10 @@ UNDONE = {
     "logits at all positions": {"full_logits": True},
     "memory given back": {"give_back": True},
 }
+
+
+SMALLEST = {"TRAINERS": {name: TRAINERS[name] for name in list(TRAINERS)[:2]},
+            "UNDONE": {"fp32 instead of bf16": {"precision": "no"}}}
 
 
 def contenders(dropout: float) -> dict[str, dict]:
@@ -73,11 +77,8 @@ def measure(title: str, contenders: dict[str, dict], folder: Path) -> dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true",
-                        help="two steps each and nothing written, to try the program")
-    quick = parser.parse_args().quick
-    plan = Plan(warmup=1, steps=2) if quick else Plan()
+    given = parsed(options(__doc__), globals())
+    plan = Plan.smallest() if given.smallest else Plan()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         rows = write_rows(folder, plan)
@@ -95,11 +96,8 @@ def main() -> None:
         }
     text = summary(result)
     print(text)
-    if not quick:
-        out = HERE / "results"
-        out.mkdir(exist_ok=True)
-        storage.write_text(out / "pretraining.md", text)
-        storage.write_text(out / "pretraining.json", json.dumps(result, indent=1) + "\n")
+    storage.write_text(given.out / "pretraining.md", text)
+    storage.write_text(given.out / "pretraining.json", json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

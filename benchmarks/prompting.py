@@ -1,6 +1,6 @@
 """Texts per second: the article's way, the fill-mask pipeline, and the prompt classifier.
 
-    python benchmarks/prompting.py [ROUNDS]
+    python benchmarks/prompting.py [--rounds ROUNDS]
 
 One process, one model (bert-mini-en), the same texts: the first 128 Rotten Tomatoes sentences of
 the validation split, each with "Because it was [MASK]." after it, and four label words. The
@@ -11,12 +11,12 @@ Writes ``results/prompting.json`` and ``results/prompting.md``.
 """
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import torch
 from machine import describe
+from options import options, parsed
 from transformers import pipeline
 
 from companion import checkpoints, storage
@@ -31,6 +31,7 @@ TEMPLATE = Template("{text} Because it was {mask}.")
 WORDS = {"positive": ["great", "good"], "negative": ["bad", "awful"]}
 ALL = [word for words in WORDS.values() for word in words]
 BARS = {"article": 100, "pipeline": 6}
+SMALLEST = {"COUNT": 4, "SIZES": (2,)}
 
 
 def sentences() -> list[str]:
@@ -129,7 +130,11 @@ rounds (the article's way: one).
 """
 
 
-def main(rounds: int = 3) -> None:
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parsed(parser, globals())
+    rounds = 1 if given.smallest else given.rounds
     with quiet():
         runs = contenders()
     found = result(*measure(runs, sentences(), rounds), rounds)
@@ -139,4 +144,4 @@ def main(rounds: int = 3) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

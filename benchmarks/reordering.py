@@ -7,13 +7,13 @@ minutes on two cores that multiply bf16 matrices fast, and replaces its earlier 
 """
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from machine import describe
+from options import options, parsed
 
 from companion import reordering, storage
 from companion.objectives import spans
@@ -24,6 +24,8 @@ SEEDS = (13, 21, 42)
 STEPS, SIZE, PEAK, WIDTH, LAYERS, VOCABULARY = 1600, 128, 2e-3, 192, 2, 4000
 EVERY, HELD, ASKED = 200, 500, 1000  # steps between validations; sentences for them; test
 SHUFFLE = 0  # seed of the questions, the same for every model and yardstick
+SMALLEST = {"SEEDS": (13,), "STEPS": 1, "SIZE": 4, "WIDTH": 16, "LAYERS": 1, "EVERY": 1, "HELD": 4,
+            "ASKED": 4}
 WAYS = {"free": (False, 1), "given words": (True, 1), "given words, 5 beams": (True, 5)}
 
 
@@ -86,7 +88,10 @@ def yardsticks(parts: dict[str, list[str]]) -> dict:
             "word pairs": rounded(reordering.scores([pairs.order(q) for q in questions], test))}
 
 
-def main(seeds: list[int]) -> None:
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, metavar="SEED")
+    seeds = parsed(parser, globals()).seeds or SEEDS
     keep_memory()
     parts = reordering.splits()
     tokenizer = reordering.vocabulary(parts["train"], VOCABULARY)
@@ -104,4 +109,4 @@ def main(seeds: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(text) for text in sys.argv[1:]] or list(SEEDS))
+    main()

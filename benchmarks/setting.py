@@ -23,6 +23,14 @@ class Plan:
     reviews: int = 4000
     warmup: int = 2
     steps: int = 6
+    compared: int = 10  # steps whose losses are compared with plain torch
+    profiled: int = 4
+    squares: tuple[int, ...] = (1024, 2048, 4096)  # sizes of the products that show the peak
+
+    @classmethod
+    def smallest(cls) -> "Plan":
+        """One step of everything."""
+        return cls(warmup=0, steps=1, compared=1, profiled=1, squares=(64,))
 
     def save(self, folder: Path) -> None:
         (folder / "plan.json").write_text(json.dumps(asdict(self)), encoding="utf8")

@@ -15,7 +15,6 @@ test: the chosen template, and one that was fixed beforehand, with every word se
 calibration comes from training texts whose labels are not read.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -24,11 +23,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import zero_shot_setting as setting
+from options import options, parsed
 
 from companion import checkpoints
 from companion.prompting import PromptClassifier, calibration, word_choice
 
 OUT = Path(__file__).with_name("results") / "zero_shot.jsonl"
+SMALLEST: dict = {}  # what is small is in the setting
 METHODS = ("none", "contextual", "prior", "median")
 FREE = ("N/A", "", "[MASK]")  # as calibration.CONTENT_FREE
 
@@ -194,9 +195,9 @@ def test(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
+    parser = options(__doc__)
     parser.add_argument("part", choices=["spread", "words", "test"])
     parser.add_argument("--seconds", type=float, default=1e9)
-    given = parser.parse_args()
+    given = parsed(parser, globals(), vars(setting))
     {"spread": lambda: spread(given.seconds), "words": choose_words,
      "test": lambda: test(given.seconds)}[given.part]()

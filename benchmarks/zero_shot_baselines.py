@@ -1,6 +1,6 @@
 """What prompting must beat: a word list without a model, and a linear bag of words with labels.
 
-    python benchmarks/zero_shot_baselines.py [SECONDS]   # for each collection; call until done
+    python benchmarks/zero_shot_baselines.py [--seconds N]   # for each collection; call until done
 
 VADER (Hutto and Gilbert, 2014) sums the scores of a hand-made lexicon. The bag of words is
 logistic regression on tf-idf of words and word pairs, as scikit-learn has them by default; it
@@ -9,11 +9,12 @@ each size, the reviews that the choice of label words read, and all.
 Adds its rows to ``results/zero_shot.jsonl``.
 """
 
-import sys
 import time
 
 import numpy as np
+import zero_shot
 import zero_shot_setting as setting
+from options import options, parsed
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -21,6 +22,7 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 from zero_shot import add, interval, rows
 
 SIZES, SEEDS = (32, 100, 320, 1000), (13, 21, 42, 87, 100)
+SMALLEST = {"SIZES": (8,), "SEEDS": (13,)}
 
 
 def vader(texts: list[str]) -> np.ndarray:
@@ -68,5 +70,8 @@ def runs(collection: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    parser = options(__doc__)
+    parser.add_argument("--seconds", type=float, default=1e9)
+    given = parsed(parser, globals(), vars(zero_shot), vars(setting))
     for name in setting.COLLECTIONS:
-        runs(name, float(sys.argv[1]) if len(sys.argv) > 1 else 1e9)
+        runs(name, given.seconds)

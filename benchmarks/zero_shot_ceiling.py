@@ -11,13 +11,16 @@ cross-validation on the same training texts. The rows join ``results/zero_shot.j
 
 import numpy as np
 import torch
+import zero_shot
 import zero_shot_setting as setting
+from options import options, parsed
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from zero_shot import add, interval, load, rows
 
 from companion.prompting import word_choice
 
+SMALLEST = {"STRENGTHS": (1e-2,)}
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # scikit-learn's C
 
 
@@ -44,6 +47,7 @@ def ceiling(collection: str, pattern: str, model, tokenizer) -> dict:
 
 
 if __name__ == "__main__":
+    parsed(options(__doc__), globals(), vars(zero_shot), vars(setting))
     (model, tokenizer), (choice,) = load(), rows("words")
     done = {row["collection"] for row in rows("ceiling")}
     for collection in setting.COLLECTIONS:

@@ -1,5 +1,7 @@
 """What ``zero_shot.py`` tries: templates, label words, and which texts are for what."""
 
+from options import few
+
 from companion.corpora import movie_reviews
 from companion.prompting import Template, Verbalizer
 
@@ -49,6 +51,10 @@ SPREAD = {"rotten_tomatoes": 1600, "imdb": 800}  # labels read: choice of the te
 LABELLED = {"rotten_tomatoes": 4000, "imdb": 1600}  # labels read: choice of the words
 BORDER = 400  # those after them, labels not read: calibration
 FILLERS, POOL, SIZE = 1000, 50, 24  # see companion.prompting.word_choice
+
+SMALLEST = {"movie_reviews": few(movie_reviews, 24), "TEMPLATES": TEMPLATES[:1],
+            "SPREAD": dict.fromkeys(SPREAD, 16), "LABELLED": dict.fromkeys(LABELLED, 16),
+            "BORDER": 4, "FILLERS": 20, "POOL": 6, "SIZE": 2}
 
 
 def template(pattern: str) -> Template:
