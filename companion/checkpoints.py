@@ -22,6 +22,7 @@ from transformers.utils import cached_file
 
 from companion import storage
 from companion.errors import CourseError
+from companion.guards import door
 from companion.pretraining.build import quiet
 from companion.tokenization import only_special
 
@@ -54,6 +55,7 @@ class OtherKindError(CourseError):
         self.own = own
 
 
+@door
 def folder(name: str) -> Path:
     """Folder of a course checkpoint: weights, tokenizer, model card, log.
 
@@ -66,6 +68,7 @@ def folder(name: str) -> Path:
     return MODELS / name
 
 
+@door
 def kind_of(name: str) -> str:
     """What a course checkpoint was trained as: "masked", "causal", "seq2seq" or "tagger".
 
@@ -92,6 +95,7 @@ def verify(name: str) -> None:
     storage.verify(folder(name))
 
 
+@door
 def load(
     name: str | Path = "bert-mini-en", kind: str = "masked"
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -131,10 +135,10 @@ def load(
 
 def _found(name: str | Path, kind: str) -> str | Path:
     """Where the files are: a folder, or the hub id."""
-    if not isinstance(name, (str, Path)) or not str(name):
-        raise CourseError(f"the name of the model is {name!r}: give a course checkpoint "
+    if not str(name).strip():
+        raise CourseError("the name of the model is empty: give a course checkpoint "
                           f"({', '.join(COURSE)}), a folder or a hub id")
-    if not isinstance(kind, str) or kind not in KINDS:
+    if kind not in KINDS:
         raise CourseError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
     where = place(name)
     if str(name) in COURSE and kind not in ("encoder", own := kind_of(str(name))):

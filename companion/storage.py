@@ -305,9 +305,9 @@ def _clear(work: Path, target: Path) -> None:
 
 def recover(path: str | Path) -> None:
     """Put a folder back that a kill has caught between being moved aside and replaced."""
-    target = _resolved(path)
-    work = target.with_name(f".{target.name}.partial")
-    if not os.path.lexists(target) and (work / OLD).is_dir() and _is_workspace(work):
+    target = Path(os.path.realpath(path))
+    work = target.with_name(f".{target.name}.partial") if target.name else target
+    if not os.path.lexists(target) and os.path.isdir(work / OLD) and _is_workspace(work):
         _clear(work, target)
 
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from companion import storage
 from companion.errors import CourseError
+from companion.guards import door
 from companion.pretraining import build, state
 from companion.pretraining.optimisers import optimisers
 from companion.pretraining.recipe import Recipe
@@ -138,6 +139,7 @@ class Log:
             storage.append_line(self.path, json.dumps({"step": step, **values}))
 
 
+@door
 def pretrain(recipe: Recipe, out: str | Path, text: str | Path | None = None,
              progress: bool = True, rows: Sequence[str | Path] = ()) -> Path:
     """Run a recipe, or go on with one that was stopped.

@@ -1,13 +1,17 @@
 """A recipe: everything that decides what a checkpoint will be, in one TOML file."""
 
+import math
+import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from os.path import isfile  # Path.is_file raises at names that are too long
 from pathlib import Path
 from typing import Any
 
 from companion.errors import CourseError
 from companion.files import read_text
+from companion.guards import door
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 FILES = 'write files = ["a.txt", "b.txt"], or files = { "a.txt" = 1.0, "*.md" = 0.5 }'
@@ -117,6 +121,7 @@ class Recipe:
         return max(1, self.training.tokens // (self.training.rows * self.text.row_length))
 
     @classmethod
+    @door
     def read(cls, path: str | Path) -> "Recipe":
         """Read a recipe from a file, or one of the course's own by its name.
 
@@ -125,9 +130,9 @@ class Recipe:
                 out of range.
         """
         file = Path(path)
-        if not file.is_file():
+        if not isfile(file):
             file = FOLDER / f"{path}.toml"
-        if not file.is_file():
+        if not isfile(file):
             known = sorted(p.stem for p in FOLDER.glob("*.toml"))
             near = get_close_matches(str(path), known, 3) or known
             raise CourseError(f"no recipe {path}: give a TOML file or one of: {', '.join(near)}")
@@ -138,6 +143,7 @@ class Recipe:
         return cls.from_dict(table, file.name)
 
     @classmethod
+    @door
     def from_dict(cls, table: dict[str, Any], where: str = "recipe") -> "Recipe":
         """Build a recipe from nested dictionaries, refusing what it does not know."""
         sections = {"text": Text, "model": Model, "masking": Masking, "causal": Causal,
@@ -155,6 +161,9 @@ class Recipe:
                 raise CourseError(f"{where} has an unknown key '{key}': remove it or mend its name")
         if not values.get("name"):
             raise CourseError(f'{where} has no name: add a line name = "..."')
+        if not re.fullmatch(r"[\w][\w .+-]*", values["name"]):  # files and folders are called so
+            raise CourseError(f"{where}: the name is {values['name']!r}: use letters, digits, '-', "
+                              "'_' and '.' alone")
         recipe = cls(**values)
         _check_ranges(recipe, where)
         return recipe
@@ -166,7 +175,7 @@ def _check_ranges(recipe: Recipe, where: str) -> None:
     rules = {
         f"objective must be {', '.join(OBJECTIVES[:-1])} or {OBJECTIVES[-1]}":
             recipe.objective in OBJECTIVES,
-        "seed must not be negative": recipe.seed >= 0,
+        "seed must not be negative, and below 2**32": 0 <= recipe.seed < 2**32,
         "[text] has neither corpora nor files: name some text": bool(text.corpora or text.files),
         "[text] without corpora needs held_out above 0, such as held_out = 0.02: those texts of "
         "the files are the validation": bool(text.corpora) or text.held_out > 0,
@@ -216,6 +225,8 @@ def _section(kind: type, table: Any, where: str):
             table[key] = value = _files(value, where)
         if expected is float and type(value) is int:
             table[key] = value = float(value)
+        if expected is float and isinstance(value, float) and not math.isfinite(value):
+            raise CourseError(f"{where}: '{key}' is {value!r}: give a number")
         if type(value) is not expected:  # exact, because True is an instance of int
             raise CourseError(f"{where}: '{key}' is {value!r}, but must be a {expected.__name__}")
     return kind(**table)

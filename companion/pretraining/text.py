@@ -150,7 +150,7 @@ def _matching(folder: Path, name: str) -> list[str]:
             return [name]
         return sorted(path.relative_to(folder).as_posix() for path in folder.glob(name)
                       if path.is_file())
-    except (ValueError, NotImplementedError, IndexError):  # no pattern, says pathlib
+    except (OSError, ValueError, NotImplementedError, IndexError):  # no pattern, says pathlib
         return []
 
 
