@@ -1,8 +1,11 @@
 """Nothing is lost: every writer of the project, on what somebody else wrote, and stopped."""
 
+import ast
 import errno
 import os
 import resource
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -396,3 +399,65 @@ def test_an_edited_notebook_is_kept_before_it_is_built_again(tmp_path):
     (folder / "page.py").write_text("# %%\nx = 3\n")
     assert notebooks.main(["twin", "page", "--folder", str(folder)]) == 0
     assert "x = 3" in (tmp_path / "my" / "page-1.py").read_text()
+
+
+def test_an_environment_that_make_has_not_made_stays(tmp_path):
+    stranger(tmp_path / "venv")
+    before = contents(tmp_path)
+    done = subprocess.run(["sh", "tools/install.sh", tmp_path / "venv", tmp_path / "stamp",
+                           "tested", sys.executable], cwd=pages.ROOT, capture_output=True,
+                          text=True)
+    assert done.returncode == 1 and "was not made by make: move it elsewhere" in done.stderr
+    assert contents(tmp_path) == before
+
+
+# --- no other way to write ----------------------------------------------------------------------
+
+WRITE = {  # names of calls, and whose they are where others have such a name
+    "write_text": (), "write_bytes": (), "unlink": (), "rmdir": (), "savefig": (), "touch": (),
+    "to_csv": (), "to_json": (), "save_file": (), "save_pretrained": (), "rename": (),
+    "rmtree": (), "copytree": (), "copyfile": (), "open": (), "replace": ("os",),
+    "remove": ("os",), "copy": ("shutil",), "move": ("shutil",), "save": ("np", "torch"),
+    "savez": ("np",), "savez_compressed": ("np",)}
+# Where a call above is right. "fills": it writes into the empty folder that it is handed.
+RIGHT = {
+    "companion/__main__.py": "opens the null device",
+    "companion/ner/storing.py": "fills", "companion/ner/training.py": "fills",
+    "companion/pretraining/build.py": "fills", "companion/pretraining/loop.py": "fills",
+    "companion/pretraining/parts.py": "fills; after an error removes files that it has made",
+    "companion/pretraining/state.py": "delete: the log of a run, asked for",
+    "companion/rerun.py": "fills", "tools/ship.py": "fills",
+    "tools/pages.py": "fills",
+    "tools/mutate.py": "in a temporary folder; adds lines to results",
+    "tools/mutations.py": "in a temporary folder",
+    "benchmarks/contrastive.py": "fills", "benchmarks/families.py": "fills",
+    "benchmarks/ner.py": "in a temporary folder", "benchmarks/setting.py": "in a temporary folder",
+    "benchmarks/ner_scores.py": "adds lines to results",
+    "benchmarks/families_measure.py": "adds lines to results",
+    "benchmarks/fewshot.py": "adds lines to results",
+    "benchmarks/zero_shot.py": "adds lines to results",
+}
+
+
+def writes(tree: ast.AST) -> list[int]:
+    """Lines with a call that writes, removes or renames something, not through `storage`."""
+    found = []
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        owner = getattr(getattr(call.func, "value", None), "id", "")
+        modes = {word.value for word in call.args[:2] if isinstance(word, ast.Constant)}
+        if name in WRITE and owner != "storage" and owner in (WRITE[name] or (owner,)) \
+                and not (name == "open" and not modes & {"w", "a", "x", "wb", "ab"}) \
+                and not (name == "rename" and call.keywords):  # of a table
+            found.append(call.lineno)
+    return found
+
+
+def test_everything_is_written_by_one_module():
+    others = {}
+    for path in sorted(p for top in ("companion", "tools", "benchmarks")
+                       for p in (pages.ROOT / top).rglob("*.py")):
+        name = path.relative_to(pages.ROOT).as_posix()
+        if name != "companion/storage.py" and (lines := writes(ast.parse(path.read_text("utf8")))):
+            others[name] = lines
+    assert set(others) == set(RIGHT), {n: others.get(n) for n in set(others) ^ set(RIGHT)}

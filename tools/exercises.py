@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from companion import storage
 from companion.errors import CourseError
 from companion.exercises.registry import CHAPTERS, of_chapter
 from tools import pages
@@ -98,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for path, text in found:
         if not options.check:
-            path.write_text(text, encoding="utf-8")
+            storage.write_text(path, text)
         print(f"{path.name}: {'not up to date' if options.check else 'written'}")
     return int(options.check and bool(found))
 

@@ -23,8 +23,15 @@ if ! { [ -x "$venv/bin/python" ] && suitable "$venv/bin/python" &&
              "python3-venv), or name it: make book PYTHON=/path/to/python3" >&2
         exit 1
     fi
+    if [ -e "$venv" ] && [ ! -e "$venv/.made-here" ] && ! ls "$venv"/.installed-* >/dev/null 2>&1
+    then
+        echo "$venv has no Python 3.11 to 3.14 with pip, and was not made by make: move it" \
+             "elsewhere" >&2
+        exit 1
+    fi
     rm -rf "$venv"
     "$found" -m venv "$venv"
+    touch "$venv/.made-here"
 fi
 
 install() {
