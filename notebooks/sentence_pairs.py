@@ -684,7 +684,7 @@ def swap_halves(ids: torch.Tensor, segments: torch.Tensor, sep_id: int):
     ids: the row [CLS] A [SEP] B [SEP] and then padding, shape (L,).
     segments: its segment ids, shape (L,): 0 up to the first [SEP], 1 for B and its [SEP],
         0 for padding.
-    sep_id: the id of [SEP]. It stands nowhere else.
+    sep_id: the id of [SEP]. No other token has it.
     Returns ids and segments of the row [CLS] B [SEP] A [SEP], both of shape (L,).
 
     Example: with sep_id 3, [2, 11, 12, 3, 21, 3, 0] and [0, 0, 0, 0, 1, 1, 0]

@@ -62,9 +62,8 @@ next_sentence_batch.mistakes(
      lambda *given: next_sentence_batch(*given)[::-1]),
     ("the labels are the wrong way round: 0 is text as it was written, 1 was changed.",
      _labels(lambda changed: [1 - one for one in changed])),
-    ("the labels are sorted. Each must stay with its own pair.", _labels(sorted)),
-    ("the labels begin with all the ones. Each must stay with its own pair.",
-     _labels(lambda changed: sorted(changed, reverse=True))),
+    ("the labels are sorted. Each must stay with its own pair.",
+     _labels(sorted), _labels(lambda changed: sorted(changed, reverse=True))),
     ("every label is 1. A pair that was not changed has label 0.",
      _labels(lambda changed: [1] * len(changed))),
     ("the pairs are as they were. A pair with label 1 needs another second half.",
@@ -123,7 +122,7 @@ def swap_halves(ids: torch.Tensor, segments: torch.Tensor, sep_id: int):
     ids: the row [CLS] A [SEP] B [SEP] and then padding, shape (L,).
     segments: its segment ids, shape (L,): 0 up to the first [SEP], 1 for B and its [SEP],
         0 for padding.
-    sep_id: the id of [SEP]. It stands nowhere else.
+    sep_id: the id of [SEP]. No other token has it.
     Returns ids and segments of the row [CLS] B [SEP] A [SEP], both of shape (L,).
 
     Example: with sep_id 3, [2, 11, 12, 3, 21, 3, 0] and [0, 0, 0, 0, 1, 1, 0]
@@ -175,6 +174,8 @@ swap_halves.mistakes(
      _row(lambda cls, a, b, pad: [cls, b, a[:-1], pad])),
     ("the padding is missing: the row keeps its length.",
      _row(lambda cls, a, b, pad: [cls, b, a])),
+    ("the id 0 is written where the padding was. Keep the padding of the row, whatever its id.",
+     _row(lambda cls, a, b, pad: [cls, b, a, 0 * pad])),
     ("the segments are those of the old row. Their border must move: the first half has another "
      "length now.", lambda ids, old, sep: (swap_halves(ids, old, sep)[0], old)),
     ("the segments moved with the halves, so the first half has 1. A segment says which place a "
