@@ -116,6 +116,10 @@ def test_a_table_of_ones_own_is_drawn_by_its_row_numbers(ids):
     ("row 1 has no label: fill it", lambda: draw(TABLE.assign(label=["x", None] * 3), 1, 13)),
     ("row 0 has no label: fill it", lambda: draw(TABLE.assign(label=[math.nan, 1.0] * 3), 1, 13)),
     ("split is of type dict: give a Dataset", lambda: draw({"label": [0, 1]}, 1, 13)),
+    ("the table is no Dataset .*: give each column one type", lambda: draw(
+        TABLE.assign(text=["a", 1, "b", 2.5, "c", b"d"]), 1, 13)),
+    ("the table is no Dataset .*: give each", lambda: draw(
+        pd.DataFrame([["x", "y"]] * 2, columns=["label", "label"]), 1, 13)),
     ("a part has no column 'id': take", lambda: checksum([Dataset.from_dict({"label": [0]})])),
     (r"parts\[0\] is of type DataFrame: give a Dataset", lambda: checksum([TABLE])),
     ("seed is of type str: give a whole number", lambda: draw(SPLIT, 4, "13")),

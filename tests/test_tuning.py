@@ -441,6 +441,8 @@ def test_a_cut_of_the_head_is_counted(cut):
         tune(prompts(), TEXTS, LABELS, QUICK, "prompt")[0], TEXTS, LABELS, QUICK, "prompt")),
     ("there are no texts: give", lambda: head_tuning(head(), [], [])),
     ("label 'up' is none of", lambda: head_tuning(head(), TEXTS[:1], ["up"])),
+    ("text 0 has no token: leave", lambda: head().predict(["\u0301"])),
+    ("text 0 is empty: leave", lambda: head().predict(["\u200b\0"])),
     ("text 1 is empty: leave", lambda: head_tuning(head(), ["a dog", " "], LABELS[:2])),
     ("fewer than two labels: give",
      lambda: HeadClassifier(model(), ["in"], tokenizer=TOKENIZER)),

@@ -14,6 +14,7 @@ from collections.abc import Hashable, Sequence
 
 from datasets import Dataset
 from pandas import DataFrame
+from pyarrow import ArrowException
 
 from companion.errors import CourseError
 from companion.guards import door
@@ -59,7 +60,12 @@ def draw(split: Dataset | DataFrame, k: int, seed: int) -> tuple[Dataset, Datase
 def _with_ids(split: Dataset | DataFrame) -> Dataset:
     """The split as a Dataset with ids that are texts."""
     if isinstance(split, DataFrame):
-        split = Dataset.from_pandas(split.rename(columns=str), preserve_index=False)
+        try:
+            split = Dataset.from_pandas(split.rename(columns=str), preserve_index=False)
+        except (ArrowException, ValueError, TypeError, OverflowError) as problem:
+            first = (str(problem).splitlines() or [""])[0]
+            raise CourseError(f"the table is no Dataset ({first}): give each column one type and "
+                              "a name of its own") from None
     ids = split["id"][:] if "id" in split.column_names else range(len(split))
     if all(isinstance(i, str) for i in ids):
         return split

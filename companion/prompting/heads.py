@@ -78,6 +78,9 @@ class HeadClassifier(Predictor):
             if is_blank(text):
                 raise CourseError(f"text {place} is empty: leave it out")
         encodings = fast_backend(self.tokenizer).encode_batch(texts)
+        for place, encoding in enumerate(encodings):
+            if all(encoding.special_tokens_mask):
+                raise CourseError(f"text {place} has no token: leave it out")
         self.truncated = [max(0, len(e.ids) - self.max_length) for e in encodings]
         self.unknown = unknown_share([e.ids for e in encodings], self.tokenizer)
         warn_of_unknown(self.unknown)

@@ -20,6 +20,7 @@ from companion.prompting.classifier import in_bf16
 from companion.prompting.projection import word_logits
 from companion.prompting.template import Input, Template
 from companion.prompting.verbalizer import vocabulary_words
+from companion.tokenization import warn_of_unknown
 
 Labelled = tuple[torch.Tensor, torch.Tensor]  # scores (texts, words) and labels 0 or 1 (texts,)
 
@@ -55,6 +56,7 @@ def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
         raise CourseError(f"the template has {template.places} masks: words are chosen for one")
     encoded = template.encode(tokenizer, texts, longest(model, tokenizer),
                               content_free=content_free)
+    warn_of_unknown(encoded.unknown)
     half = in_bf16(precision)
     device = model.device
     result, wanted = torch.empty(len(encoded.ids), len(rows)), torch.tensor(rows, device=device)
