@@ -39,7 +39,7 @@ class Entity:
             raise CourseError(f"entity {start}..{end} is empty or begins before the text: give 0 "
                               "<= start < end, where end is the place after the last character")
         if self.text is not None:
-            _same_length(self)
+            _same_length(self, self.text)
         kind = _type(self.type) if type(self.type) is str else _type(checked_text(
             self.type, "the type of an entity"))
         for name, value in (("start", start), ("end", end), ("type", kind)):
@@ -78,13 +78,13 @@ class Example:
         object.__setattr__(self, "entities", tuple(found))
 
 
-def _same_length(entity: Entity) -> None:
-    size, room = len(checked_text(entity.text, "the text of an entity")), entity.end - entity.start
+def _same_length(entity: Entity, text: str) -> None:
+    size, room = len(checked_text(text, "the text of an entity")), entity.end - entity.start
     if size != room:
         cure = (f"end is exclusive, give end + 1 = {entity.end + 1}" if size == room + 1
                 else "count Python's characters, end is exclusive")
         raise CourseError(f"entity {entity.start}..{entity.end} is of {room} characters, its text "
-                          f"{entity.text!r} of {size}: {cure}")
+                          f"{text!r} of {size}: {cure}")
 
 
 @lru_cache(4096)

@@ -129,8 +129,8 @@ def _stripped(text: str, spans: np.ndarray) -> np.ndarray:
         return spans
     first = np.searchsorted(seen, spans[:, 0])
     last = np.searchsorted(seen, spans[:, 1]) - 1
-    seen, kept = np.array([*seen, 0]), first <= last
-    return np.stack([seen[first], seen[last] + 1], 1) * kept[:, None]
+    places, kept = np.array([*seen, 0]), first <= last
+    return np.stack([places[first], places[last] + 1], 1) * kept[:, None]
 
 
 def windows(count: int, room: int, overlap: int) -> list[tuple[int, int]]:
