@@ -95,7 +95,6 @@ def verify(name: str) -> None:
     storage.verify(folder(name))
 
 
-@door
 def load(
     name: str | Path = "bert-mini-en", kind: str = "masked"
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -135,10 +134,10 @@ def load(
 
 def _found(name: str | Path, kind: str) -> str | Path:
     """Where the files are: a folder, or the hub id."""
-    if not str(name).strip():
-        raise CourseError("the name of the model is empty: give a course checkpoint "
+    if not isinstance(name, (str, Path)) or not str(name).strip() or "\0" in str(name):
+        raise CourseError(f"the name of the model is {name!r}: give a course checkpoint "
                           f"({', '.join(COURSE)}), a folder or a hub id")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise CourseError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
     where = place(name)
     if str(name) in COURSE and kind not in ("encoder", own := kind_of(str(name))):
