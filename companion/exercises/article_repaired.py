@@ -57,7 +57,7 @@ list_shares.mistakes(
      lambda x, *lists: _means(x.softmax(0), *lists).softmax(0)),
     ("the two shares are in the wrong order.", lambda x, a, b: list_shares(x, b, a)))
 list_shares.hint_if(
-    "exp of a large logit overflows. Use softmax or logsumexp, or subtract the largest logit first.",
+    "exp of a large logit overflows. Use softmax or logsumexp, or subtract the largest first.",
     lambda case, got: got.isnan().any(),
     lambda x, *lists: normalize(_means(x.exp(), *lists), p=1, dim=0))
 list_shares.also_right(
