@@ -171,6 +171,7 @@ def interval(differences: Sequence[float], share: float = 0.95) -> tuple[float, 
     """
     if not 0 < share < 1:
         raise CourseError(f"share is {share}: give a number between 0 and 1, such as 0.95")
+    differences = list(map(float, differences))
     count = len(differences)
     if count < 2:
         raise CourseError("one run has no spread: give the differences of two seeds or more")

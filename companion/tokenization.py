@@ -371,6 +371,7 @@ def _mark(tokens: Sequence[str]) -> str:
     return max(counts, key=counts.__getitem__)  # without any mark "##", as no token continues
 
 
+@door
 def unknown_share(rows: Iterable[Sequence[int]], tokenizer: PreTrainedTokenizerBase) -> list[float]:
     """Of each row of token ids, the share that is ``[UNK]``; special tokens do not count."""
     special, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id

@@ -3,6 +3,7 @@
 import json
 from statistics import mean, stdev
 
+import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
@@ -82,6 +83,11 @@ def test_interval_agrees_with_scipys_paired_test():
     ([0.1, 0.2, 0.35], False), ([0.4], False), ([], False)])
 def test_only_clear_differences_are_marked(values, outside):
     assert comparison.clear(values) == outside
+
+
+def test_numbers_of_numpy_have_an_interval():
+    whole = comparison.interval([1.0, 2.0, 4.0])
+    assert comparison.interval(np.array([1, 2, 4])) == comparison.interval([1, np.int64(2), 4]) == whole
 
 
 @pytest.mark.parametrize(("match", "arguments"), [

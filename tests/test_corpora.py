@@ -380,6 +380,7 @@ def message(call):
 
 @pytest.mark.parametrize("load", CORPORA.values())
 def test_unknown_source(load):
+    assert "no folder or file 'xxx" in message(lambda: load("x" * 5000))
     assert "no folder or file 'nowhere': use 'package'" in message(lambda: load("nowhere"))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.corpora import entity_sentences
-from companion.corpora.entities import ENTITY_TYPES, FILE, check_entities
+from companion.corpora.entities import ENTITY_TYPES, FILE, check_entities, entities_of
 from companion.errors import CourseError
 
 CARD = FILE.with_suffix(".md").read_text(encoding="utf-8")
@@ -90,6 +90,15 @@ def test_bad_spans_are_refused(entities, cause):
     with pytest.raises(CourseError, match=cause) as refusal:
         check_entities(TEXT, entities)
     assert "\n" not in str(refusal.value) and ": " in str(refusal.value)
+
+
+@pytest.mark.parametrize("row", [
+    {"text": TEXT}, {"entities": []}, {"text": TEXT, "entities": [3]},
+    {"text": TEXT, "entities": [entity(0, 99)]}, {"text": None, "entities": []}, "text"])
+def test_rows_of_another_form_are_refused(row):
+    with pytest.raises(CourseError) as refusal:
+        entities_of(row)
+    assert "\n" not in str(refusal.value)
 
 
 @given(st.text("aB, ", min_size=1, max_size=12), st.integers(-1, 13), st.integers(-1, 13))

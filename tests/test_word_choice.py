@@ -182,6 +182,18 @@ def test_scores_that_are_no_numbers_are_refused(ask, value):
         ask(scores)
 
 
+@pytest.mark.parametrize("call", [
+    lambda: word_choice.choose([]), lambda: word_choice.choose(None),
+    lambda: word_choice.choose([(drawn(8), LABELS), (drawn(9), LABELS)], 1, 2),
+    lambda: word_choice.choose([(drawn(8), LABELS.tolist())], 1, 2),
+    lambda: word_choice.separation(None, LABELS), lambda: word_choice.separation(drawn(2), drawn(2)),
+    lambda: word_choice.fillers([], 1), lambda: word_choice.fillers([torch.zeros(0, 3)], 1)])
+def test_what_is_no_table_of_scores_is_refused(call):
+    with pytest.raises(CourseError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("size", "pool"), [(0, 2), (3, 2), (2, 4)])
 def test_sizes_that_do_not_fit_are_refused(size, pool):
     with pytest.raises(CourseError, match="size <= pool"):

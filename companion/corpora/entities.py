@@ -4,7 +4,7 @@ A small set, written and labelled for the course; ``probes/entities_en.md`` is i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets import Dataset, DatasetDict, Features, Value
@@ -27,7 +27,14 @@ FEATURES = Features(
 
 @door
 def entities_of(row: Mapping) -> list[Entity]:
-    """The entities of a row of ``entity_sentences``, which can be compared with found ones."""
+    """The entities of a row of ``entity_sentences``, which can be compared with found ones.
+
+    Raises:
+        CourseError: a row without text and entities, or what ``check_entities`` refuses.
+    """
+    if not {"text", "entities"} <= row.keys():
+        raise CourseError("the row has no text or no entities: give one of entity_sentences()")
+    check_entities(row["text"], row["entities"])
     return [Entity(one["start"], one["end"], one["type"], row["text"][one["start"] : one["end"]])
             for one in row["entities"]]
 
@@ -67,14 +74,15 @@ def entity_sentences(file: str | Path = FILE) -> DatasetDict:
     )
 
 
-def check_entities(text: str, entities: list[dict]) -> None:
+@door
+def check_entities(text: str, entities: Sequence[Mapping]) -> None:
     """Refuse spans that cannot be right.
 
     Raises:
         CourseError: an empty text, an unknown type, a span that is empty, lies outside the
             text, starts or ends with a space or inside a word, or overlaps the one before it.
     """
-    if not isinstance(text, str) or not text.strip():
+    if not text.strip():
         raise CourseError("the text is empty: give a sentence")
     before = 0
     for entity in entities:
@@ -82,7 +90,7 @@ def check_entities(text: str, entities: list[dict]) -> None:
         before = entity["end"]
 
 
-def _check_entity(text: str, entity: dict, before: int) -> None:
+def _check_entity(text: str, entity: Mapping, before: int) -> None:
     start, end, kind = (entity.get(key) for key in ("start", "end", "type"))
     if kind not in ENTITY_TYPES:
         raise CourseError(f"the entity type is {kind!r}: use one of {', '.join(ENTITY_TYPES)}")

@@ -9,6 +9,7 @@ under its old name, for example) no longer load in ``datasets`` 4 and later.
 
 import io
 import json
+import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -161,12 +162,12 @@ def _hub(name: str) -> pd.DataFrame:
 def _own(source: str | Path, needed: tuple[str, ...]) -> pd.DataFrame:
     """All rows of a folder or file in one table with the column ``split``."""
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(path):  # that of Path fails where a name is too long
         table = _file(path, needed)
-    elif path.is_dir():
+    elif os.path.isdir(path):
         table = _folder(path, needed)
     else:
-        raise CourseError(f"no folder or file {str(source)!r}: use 'package', 'hub', or the path of "
+        raise CourseError(f"no folder or file {str(source)[:99]!r}: use 'package', 'hub', or the path of "
                           "one that is there")
     if table.empty:
         raise CourseError(f"{source} has no rows: add some")

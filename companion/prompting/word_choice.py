@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.errors import CourseError
-from companion.guards import checked_scores
+from companion.guards import checked_scores, door
 from companion.objectives.lengths import longest
 from companion.prompting.batching import batches, pad
 from companion.prompting.candidates import CHINESE
@@ -70,6 +70,7 @@ def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     return checked_scores(result)
 
 
+@door
 def fillers(scores: Sequence[torch.Tensor], number: int) -> torch.Tensor:
     """Columns of the words that fit the gap best on average. No label is read.
 
@@ -88,6 +89,7 @@ def fillers(scores: Sequence[torch.Tensor], number: int) -> torch.Tensor:
     return mean.topk(number).indices
 
 
+@door
 def separation(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """How far apart the scores of the two labels lie, for each column: (columns,).
 
@@ -99,8 +101,7 @@ def separation(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             are NaN or infinite.
     """
     refuse_odd([scores])
-    labels = torch.as_tensor(labels)
-    if len(labels) != len(scores) or not set(labels.tolist()) <= {0, 1}:
+    if labels.shape != (len(scores),) or not set(labels.tolist()) <= {0, 1}:
         raise CourseError(f"there are {len(scores)} texts: give as many labels, each 0 or 1")
     one, zero = scores[labels == 1], scores[labels == 0]
     if min(len(one), len(zero)) < 2:
@@ -124,6 +125,7 @@ def refuse_odd(scores: Sequence[torch.Tensor]) -> None:
                           "whose weights are right")
 
 
+@door
 def choose(parts: Sequence[Labelled], size: int = 24,
            pool: int = 50) -> tuple[list[int], list[int]]:
     """Columns of the words for label 0 and for label 1, the first chosen first.
@@ -141,6 +143,9 @@ def choose(parts: Sequence[Labelled], size: int = 24,
         CourseError: more words than candidates, more candidates than words that differ from text
             to text, what ``separation`` refuses.
     """
+    if len({part[0].shape[1:] for part in parts}) != 1:
+        raise CourseError("the collections have no words in common: give one table (texts, words) "
+                          "or more, with the same words")
     alone = sum(separation(*part) for part in parts)
     columns = int((alone != 0).sum())  # one that is the same for all texts is never chosen
     if not 0 < size <= pool <= columns // 2:
