@@ -98,7 +98,7 @@ class Runner:
     """Tries changes in one copy of the repository."""
 
     def __init__(self, copy: Path, root: Path = ROOT):
-        self.copy, self.root = copy, root
+        self.copy = copy
         self.limits: dict[str, float] = {}
         ignored = shutil.ignore_patterns(".git", ".venv", "runs", "_build", "build", "__pycache__")
         shutil.copytree(root, copy, ignore=ignored)
@@ -115,12 +115,13 @@ class Runner:
 
     def survives(self, change: Change, tests: list[str]) -> bool:
         """Whether the tests pass with the change. The copy is as before afterwards."""
-        limit = self.limit(tests)
+        limit, path = self.limit(tests), self.copy / change.file
+        before = path.read_bytes()  # not that of the repository, which may have changed since
         change.apply(self.copy)
         try:
             return run_tests(self.copy, tests, limit) == "passed"
         finally:
-            shutil.copy(self.root / change.file, self.copy / change.file)
+            path.write_bytes(before)
 
 
 def equal(file: Path = EQUAL) -> dict[tuple[str, str, str], str]:
