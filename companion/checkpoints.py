@@ -135,9 +135,14 @@ def load(
 def _found(name: str | Path, kind: str) -> str | Path:
     """Where the files are: a folder, or the hub id."""
     if not isinstance(name, (str, Path)) or not str(name).strip() or "\0" in str(name):
-        raise CourseError(f"the name of the model is {name!r}: give a course checkpoint "
+        shown = f"{str(name)!r}" if isinstance(name, (str, Path)) else \
+            f"of type {type(name).__name__}"
+        raise CourseError(f"the name of the model is {shown}: give a course checkpoint "
                           f"({', '.join(COURSE)}), a folder or a hub id")
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str):
+        raise CourseError(f"the kind is of type {type(kind).__name__}: use one of "
+                          f"{', '.join(KINDS)}")
+    if kind not in KINDS:
         raise CourseError(f"unknown kind {kind!r}: use one of {', '.join(KINDS)}")
     where = place(name)
     if str(name) in COURSE and kind not in ("encoder", own := kind_of(str(name))):

@@ -118,7 +118,8 @@ def _refuse_foreign(path: str | Path, names: Iterator[str]) -> None:
 
 def _resolved(path: str | Path) -> Path:
     if not isinstance(path, (str, Path)) or not str(path).strip():
-        raise CourseError(f"{path!r} is no name: name a file or a folder")
+        shown = repr(path) if isinstance(path, str) else f"a {type(path).__name__}"
+        raise CourseError(f"the name of what is written is {shown}: name a file or a folder")
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as problem:  # links in a circle; a NUL
