@@ -8,6 +8,7 @@ from dataclasses import astuple
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_families
 import tiny_models
 import tiny_ner
 import torch
@@ -219,6 +220,19 @@ def test_a_tagger_that_cannot_be_is_refused_in_one_line(folders, wrong):
         with pytest.raises(CourseError) as problem:
             make()
         assert "\n" not in str(problem.value)
+
+
+def test_a_decoder_tags_and_a_model_of_two_parts_is_refused(tmp_path):
+    for kind in ("causal", "spans"):
+        for part in tiny_families.model(kind):
+            part.save_pretrained(tmp_path / kind)
+    made = finding(AlbertTagger.new(tmp_path / "causal"))
+    made.save(tmp_path / "saved")
+    text = "the teacher watches a small dog ."
+    found = made.predict([text])
+    assert found[0] and AlbertTagger.from_pretrained(tmp_path / "saved").predict([text]) == found
+    with pytest.raises(CourseError, match="spans has a decoder.*use a model of one part"):
+        AlbertTagger.new(tmp_path / "spans")
 
 
 # --- taggers of others ------------------------------------------------------------------------

@@ -61,6 +61,9 @@ class AlbertTagger:
         """
         _check_start(seed, width)
         model, tokenizer = checkpoints.load(encoder, kind="encoder")
+        if model.config.is_encoder_decoder:
+            raise CourseError(f"{encoder} has a decoder, which reads no text to tag: use a model of "
+                              "one part, such as albert-mini-zh")
         names = schemes.labels(types, scheme)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -135,8 +138,9 @@ class AlbertTagger:
         """The entities of every text, in order, each with its text and its score.
 
         Any text is allowed: the empty one has no entities, and one that is longer than the
-        encoder is read in overlapping windows. The score is the probability of the entity's labels: the product of
-        the tokens' probabilities, or, with a CRF, their probability over all tag sequences.
+        encoder is read in overlapping windows. The score is the probability of the entity's
+        labels: the product of the tokens' probabilities, or, with a CRF, their probability over
+        all tag sequences.
 
         Args:
             bf16: compute in bf16, which is faster where the processor has it, and may change
