@@ -53,7 +53,7 @@ TRIED = [
 ]
 
 
-SMALLEST = {"movie_reviews": few(movie_reviews, 40), "REVIEWS": 12, "SEEDS": (13,),
+SMALLEST = {"movie_reviews": few(movie_reviews, 300), "REVIEWS": 140, "SEEDS": (13,),
             "CHOSEN": replace(CHOSEN, steps=1, size=2)}
 
 

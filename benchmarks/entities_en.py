@@ -142,7 +142,7 @@ def hybrid(one: EntityFinder, part, first: bool) -> dict:
 def typing(one: EntityFinder, part, frequent: str) -> dict:
     """Share of right types when the spans are given, beside the most frequent type."""
     gold = gold_of(part)
-    types = best_types(one, part["text"], [[e[:2] for e in own] for own in gold])
+    types = best_types(one, part["text"], [[(e.start, e.end) for e in own] for own in gold])
     right = [types[n, e.start, e.end] == e.type for n, own in enumerate(gold) for e in own]
     return {"prompt": round(float(np.mean(right)), 4), "entities": len(right), "most frequent type":
             round(float(np.mean([e.type == frequent for own in gold for e in own])), 4)}
@@ -251,5 +251,8 @@ def main(wanted: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = options(__doc__)
-    parser.add_argument("parts", nargs="*", choices=PARTS, default=PARTS, metavar="PART")
-    main(parsed(parser, globals()).parts)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parts = parsed(parser, globals()).parts
+    if not set(parts) <= set(PARTS):
+        parser.error(f"name some of: {', '.join(PARTS)}")
+    main(parts or PARTS)

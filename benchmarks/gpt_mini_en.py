@@ -64,9 +64,9 @@ def training_texts(parts: list[Recipe], folder: Path | None) -> tuple[list[str],
     for recipe in parts:
         if folder is None:
             recipe = replace(recipe, text=replace(recipe.text, files={}))
-        new, _, sources = gather(recipe, folder)
-        texts |= dict.fromkeys(new)
-        reports += [asdict(source) | {"recipe": recipe.name} for source in sources]
+        found = gather(recipe, folder)
+        texts |= dict.fromkeys(found.train)
+        reports += [asdict(source) | {"recipe": recipe.name} for source in found.report]
     return list(texts), reports
 
 

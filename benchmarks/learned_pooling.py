@@ -43,7 +43,7 @@ TRIED = [
 ]
 
 
-SMALLEST = {"movie_reviews": few(movie_reviews, 60), "PAIRS": 16, "REVIEWS": 12, "SEEDS": (13,),
+SMALLEST = {"movie_reviews": few(movie_reviews, 400), "PAIRS": 140, "REVIEWS": 12, "SEEDS": (13,),
             "CHOSEN": CHOSEN | {"steps": 1, "size": 4}}
 
 
