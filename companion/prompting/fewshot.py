@@ -14,7 +14,6 @@ from collections.abc import Hashable, Sequence
 
 from datasets import Dataset
 from pandas import DataFrame
-from pyarrow import ArrowException
 
 from companion.errors import CourseError
 from companion.guards import door
@@ -62,7 +61,7 @@ def _with_ids(split: Dataset | DataFrame) -> Dataset:
     if isinstance(split, DataFrame):
         try:
             split = Dataset.from_pandas(split.rename(columns=str), preserve_index=False)
-        except (ArrowException, ValueError, TypeError, OverflowError) as problem:
+        except (ValueError, TypeError, OverflowError, NotImplementedError, KeyError) as problem:
             first = (str(problem).splitlines() or [""])[0]
             raise CourseError(f"the table is no Dataset ({first}): give each column one type and "
                               "a name of its own") from None
