@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tiny_ner
 import torch
-from accelerate.state import AcceleratorState
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,14 +14,6 @@ from companion.ner.tagger import AlbertTagger
 from companion.ner.training import Run, Settings, level, parameter_groups
 
 QUICK = Settings(epochs=3, patience=3, size=8, rate=3e-3, head_rate=1e-2)
-
-
-@pytest.fixture(autouse=True)
-def any_precision():
-    """Accelerate keeps the precision of a process; each test may have its own."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Characters and tokens: tags for the tokens of a text, entities from their tags.
 
-Any fast tokenizer will do, because only its offsets are used. A *unit* is a token that
+Any fast tokenizer will do: its offsets are used, and how it marks words. A *unit* is a token that
 covers characters no token before it has covered, and what it covers of them; each unit has one
 tag. So every piece of a word has a tag of its own (``I-`` for a later piece of an entity's
 word), but of several tokens that stand for the same characters (bytes of an emoji, ``㎏`` read
