@@ -1,10 +1,12 @@
 """The exercises of the chapter "ALBERT NER"."""
 
 import math
-from itertools import product
+from itertools import accumulate, product
+from operator import mul
 from statistics import fmean, pstdev, stdev
 
 import torch
+from torch.nn.functional import pad
 
 from companion.exercises.exercise import case, exercise
 
@@ -39,29 +41,23 @@ def _skipping(number):
 
 
 labels_of_row.mistakes(
-    ("special tokens have the label 0. That is the label O: they would count in the loss. Use "
-     "-100.", _skipping(0)),
-    ("[CLS] and [SEP] have the label O, only the padding is skipped. None of the three is a token "
-     "of the text.", lambda ids, tags, special: _skipping(0)(ids, tags, special).masked_fill(
+    ("special tokens have the label 0. That is O: they would count in the loss. Use -100.",
+     _skipping(0)),
+    ("[CLS] and [SEP] have the label O, only the padding is skipped. None of the three is text.",
+     lambda ids, tags, special: _skipping(0)(ids, tags, special).masked_fill(
          ids == special[2], -100)),
-    ("the tags begin at the first position, where [CLS] is. Each tag belongs to the next token of "
-     "the text.", lambda ids, tags, special: torch.cat([tags, ids.new_full(
-         (len(ids) - len(tags),), -100)])),
-    ("the tags follow one another from the second position on. A [SEP] can be in the middle: ask "
-     "each id whether it is special.", lambda ids, tags, special: torch.cat([
-         torch.tensor([-100]), tags, ids.new_full((len(ids) - len(tags) - 1,), -100)])),
-    ("tokens with the label O are skipped. O is a label like the others: the model must learn "
-     "where no name is.", lambda *given: (made := labels_of_row(*given)).where(made != 0, -100)),
+    ("the tags begin at the first position, where [CLS] is. Each belongs to a token of the text.",
+     lambda ids, tags, special: pad(tags, (0, len(ids) - len(tags)), value=-100)),
+    ("the tags follow without a gap. [SEP] can be in the middle: ask each id if it is special.",
+     lambda ids, tags, special: pad(tags, (1, len(ids) - len(tags) - 1), value=-100)),
+    ("tokens with the label O are skipped. O is a label: the model must learn where no name is.",
+     lambda *given: (made := labels_of_row(*given)).where(made != 0, -100)),
     ("the labels are the wrong way round: -100 is at the tokens of the text.",
      lambda *given: torch.where(labels_of_row(*given) == -100, 0, -100)),
     ("-1 marks what does not count. The loss of torch skips -100 unless it is told another number.",
      _skipping(-1)))
-
-
-@labels_of_row.also_right
-def _(ids, tags, special_ids):
-    left = iter(tags.tolist())
-    return torch.tensor([-100 if i in special_ids else next(left) for i in ids.tolist()])
+labels_of_row.also_right(lambda ids, tags, special: (left := iter(tags.tolist())) and torch.tensor(
+    [-100 if i in special else next(left) for i in ids.tolist()]))
 
 
 # Powers of one half by hand; everyday numbers; a model of one layer.
@@ -100,31 +96,22 @@ layer_rates.mistakes(
     ("lower layers learn faster than the top. Multiply by decay, do not divide.",
      lambda n, rate, decay: layer_rates(n, rate, 1 / decay)),
     ("all rates are the same: decay is not used.", lambda n, rate, _: layer_rates(n, rate, 1)))
+layer_rates.also_right(
+    lambda n, rate, decay: tuple(accumulate([rate] + [decay] * n, mul))[::-1])
 
 
-@layer_rates.also_right
-def _(layers, rate, decay):
-    made = [rate]
-    for _ in range(layers):
-        made.insert(0, made[0] * decay)
-    return tuple(made)
-
-
-def _viterbi_cases():
-    """Labels O, B, I: the best label of every token by itself makes an illegal order; then the
-    best beginning is not part of the best whole; the first scores decide; random scores."""
-    source = torch.Generator().manual_seed(13)
-    return [case(torch.tensor([[2.0, 0, 0], [1, 0.5, 0], [0, 0.2, 2], [1, 0, 0]]),
-                 torch.tensor([[0, 0, -1e4], [0, 0, 1], [0, 0, 0]]), expected=[0, 1, 2, 0]),
-            case(torch.tensor([[0.0, 1.5], [0, 0], [2, 0]]), torch.tensor([[2.0, 0], [0, 1]]),
-                 expected=[0, 0, 0]),
-            case(torch.tensor([[3.0, 0], [1, 0]]), torch.tensor([[0.0, 0], [2, 0]]),
-                 expected=[0, 0]),
-            case(torch.randn((6, 3), generator=source), torch.randn((3, 3), generator=source) * 2)]
-
-
+# Labels O, B, I: each token's own best label makes an illegal order; the best beginning is not
+# part of the best whole; the first scores decide; random scores.
 @exercise("ner-viterbi", "the labels", "no other order of labels has a higher score.",
-          cases=_viterbi_cases)
+          cases=lambda: [
+              case(torch.tensor([[2.0, 0, 0], [1, 0.5, 0], [0, 0.2, 2], [1, 0, 0]]),
+                   torch.tensor([[0, 0, -1e4], [0, 0, 1], [0, 0, 0]]), expected=[0, 1, 2, 0]),
+              case(torch.tensor([[0.0, 1.5], [0, 0], [2, 0]]), torch.tensor([[2.0, 0], [0, 1]]),
+                   expected=[0, 0, 0]),
+              case(torch.tensor([[3.0, 0], [1, 0]]), torch.tensor([[0.0, 0], [2, 0]]),
+                   expected=[0, 0]),
+              case(torch.randn((6, 3), generator=torch.Generator().manual_seed(13)),
+                   torch.randn((3, 3), generator=torch.Generator().manual_seed(14)) * 2)])
 def best_labels(emissions: torch.Tensor, between: torch.Tensor) -> list[int]:
     """Find the row of labels with the highest score.
 
@@ -226,8 +213,7 @@ difference.mistakes(
     ("this is the standard error of the mean. The standard deviation of the differences is asked "
      "for.", _spread(lambda one, two: stdev(_apart(one, two)) / math.sqrt(len(one)))),
     ("each system was described on its own. With the same seeds they rise and fall together: take "
-     "the difference of each seed first.",
-     _spread(lambda one, two: math.hypot(stdev(one), stdev(two)))),
+     "the difference of each seed first.", _spread(lambda a, b: math.hypot(stdev(a), stdev(b)))),
     ("this is a difference of two deviations. Take the deviation of the differences.",
      _spread(lambda one, two: stdev(one) - stdev(two))),
     ("this is the range, largest minus smallest.",

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from companion.exercises.exercise import case, exercise
 
@@ -12,15 +12,14 @@ def _loss_cases():
     """Logits and loss of `transformers.GPT2LMHeadModel`, with random weights."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    # Weights this large make the classes unequal, so that wrong losses have other values.
-    config = GPT2Config(vocab_size=11, n_embd=8, n_layer=1, n_head=2, n_positions=8,
-                        initializer_range=1.0, bos_token_id=0, eos_token_id=0)
     ids = torch.tensor([[0, 5, 4, 6, 4, 3], [0, 2, 7, 8, 0, 3], [0, 6, 10, 1, 9, 3]])
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(13)
-        model = GPT2LMHeadModel(config).eval()
-    model.loss_type = "ForCausalLM"  # its name does not say so, and transformers would warn
-    with torch.no_grad():
+        # Weights this large make the classes unequal, so that wrong losses have other values.
+        model = GPT2LMHeadModel(GPT2Config(
+            vocab_size=11, n_embd=8, n_layer=1, n_head=2, n_positions=8, initializer_range=1.0,
+            bos_token_id=0, eos_token_id=0)).eval()
+        model.loss_type = "ForCausalLM"  # its name does not say so, and transformers would warn
         out = model(input_ids=ids, labels=ids)
     return [case(out.logits.requires_grad_(), ids, expected=out.loss.requires_grad_())]
 
@@ -41,8 +40,7 @@ def next_token_loss(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     return cross_entropy(predicted.flatten(0, 1), targets.flatten())
 
 
-def _each(x, ids):
-    """The loss of each prediction, shape (B, L - 1)."""
+def _each(x, ids):  # the loss of each prediction, shape (B, L - 1)
     return cross_entropy(x[:, :-1].mT, ids[:, 1:], reduction="none")
 
 
@@ -105,32 +103,28 @@ def causal_labels(ids: torch.Tensor, pad_id: int) -> torch.Tensor:
     return labels
 
 
-def _shifted(labels):
-    return torch.cat([labels[:, 1:], torch.full_like(labels[:, :1], -100)], dim=1)
-
-
 causal_labels.mistakes(
     ("every position has a label, padding too. A model would learn to write padding.",
-     lambda ids, pad: ids),
+     lambda ids, p: ids),
     ("the first position has a label, but nothing to its left could predict it.",
-     lambda ids, pad: ids.masked_fill(ids == pad, -100)),
+     lambda ids, p: ids.masked_fill(ids == p, -100)),
     ("padding has labels. A model would learn to write padding.",
-     lambda ids, pad: causal_labels(ids, -1)),
+     lambda ids, p: causal_labels(ids, -1)),
     ("the labels are shifted already. transformers shifts them once more, so that every position "
      "would be asked for the token after the next one.",
-     lambda ids, pad: _shifted(causal_labels(ids, pad)), lambda ids, pad: _shifted(ids)),
-    ("the ends of texts have no label, so the model would never learn to stop. Only the first "
-     "position of the row is without a label.",
-     lambda ids, pad: causal_labels(ids, pad).masked_fill(ids == ids[:, :1], -100)),
+     lambda ids, p: pad(causal_labels(ids, p)[:, 1:], (0, 1), value=-100),
+     lambda ids, p: pad(ids[:, 1:], (0, 1), value=-100)),
+    ("the ends of texts have no label: a model never learns to stop. Only position 0 has none.",
+     lambda ids, p: causal_labels(ids, p).masked_fill(ids == ids[:, :1], -100)),
     ("there is a 0 where nothing is asked. 0 is the id of a token; only -100 is skipped.",
-     lambda ids, pad: causal_labels(ids, pad).clamp(min=0)),
-    ("the id 1 is written into your function. Use pad_id.", lambda ids, pad: causal_labels(ids, 1)))
+     lambda ids, p: causal_labels(ids, p).clamp(min=0)),
+    ("the id 1 is written into your function. Use pad_id.", lambda ids, p: causal_labels(ids, 1)))
 causal_labels.hint_if(
     "the first label must be -100.",
     lambda case, got: got[:, 1:].equal(case.expected[:, 1:]),
-    lambda ids, pad: causal_labels(ids, pad).index_fill(1, torch.tensor(0), -1))
-causal_labels.also_right(lambda ids, pad: torch.where(
-    (ids != pad) & (torch.arange(ids.shape[1]) > 0), ids, -100))
+    lambda ids, p: causal_labels(ids, p).index_fill(1, torch.tensor(0), -1))
+causal_labels.also_right(lambda ids, p: torch.where(
+    (ids != p) & (torch.arange(ids.shape[1]) > 0), ids, -100))
 
 
 # Three texts; a row that is one text; numbers of texts may fall.
@@ -156,25 +150,19 @@ def may_look(texts: torch.Tensor) -> torch.Tensor:
     return same_text & (place[:, None] >= place[None, :])
 
 
-def _same(texts):
-    return texts[:, None] == texts
-
-
-def _left(texts):
-    return torch.ones(len(texts), len(texts)).tril().bool()
-
-
 may_look.mistakes(
-    ("positions look into the texts before their own. Compare the numbers in `texts`.", _left),
-    ("positions look to their right, at the tokens that they are asked for.", _same),
+    ("positions look into the texts before their own. Compare the numbers in `texts`.",
+     lambda t: torch.ones(len(t), len(t)).tril().bool()),
+    ("positions look to their right, at the tokens that they are asked for.",
+     lambda t: t[:, None] == t),
     ("rows and columns are exchanged: row i says what position i may look at.",
      lambda texts: may_look(texts).T),
     ("the mask is the wrong way round: True means that a position may look.",
      lambda texts: ~may_look(texts)),
     ("a position must also see itself: it holds the newest token that is known.",
-     lambda texts: _same(texts).tril(-1)),
+     lambda texts: (texts[:, None] == texts).tril(-1)),
     ("use `and`, not `or`: the same text and not to the right.",
-     lambda texts: _same(texts) | _left(texts)),
+     lambda t: (t[:, None] == t) | torch.ones(len(t), len(t)).tril().bool()),
     ("the numbers of the texts need not rise: compare them with ==, and the positions with >=.",
      lambda texts: texts[:, None] >= texts, lambda texts: (texts[:, None] >= texts).tril(),
      lambda texts: (texts[:, None] <= texts).tril()))
@@ -237,17 +225,8 @@ nucleus.mistakes(
      lambda chances, p: (left := chances * (chances.cumsum(0) - chances < p)) / left.sum()),
     ("softmax was applied to probabilities. They only need to be divided by their sum.",
      lambda chances, p: chances.masked_fill(nucleus(chances, p) == 0, -math.inf).softmax(0)))
-
-
-@nucleus.also_right
-def _(probabilities, p):
-    total, result = 0.0, torch.zeros_like(probabilities)
-    for place in probabilities.argsort(descending=True).tolist():
-        result[place] = probabilities[place]
-        total += float(probabilities[place])
-        if total >= p - 1e-7:
-            break
-    return result / result.sum()
+nucleus.also_right(lambda c, p: (left := c * (c >= c.sort(descending=True).values[
+    (c.sort(descending=True).values.cumsum(0) < p - 1e-7).sum()])) / left.sum())
 
 
 _LOSSES = torch.tensor([2.0, 0.5, 3.5, 1.0])

@@ -145,10 +145,6 @@ def people_of(words: list[str], tags: list[str]) -> list[str]:
     return names
 
 
-def _persons(words, tags):
-    return [word for word, tag in zip(words, tags) if tag == "nr"]
-
-
 def _matching(pattern):
     return lambda words, tags: ["".join(parts) for parts in re.findall(
         pattern, "".join(f" {word}/{tag}" for word, tag in zip(words, tags)))]
@@ -156,7 +152,7 @@ def _matching(pattern):
 
 people_of.also_right(_matching(r" (\S)/nr (\S+)/nr| (\S+)/nr"))
 people_of.mistakes(
-    ("family name and given name are still two words. Join them.", _persons),
+    ("family name and given name are still two words. Join them.", _matching(r" (\S+)/nr")),
     ("people in a row became one. A name ends with its given name.",
      lambda words, tags: ["".join(word for word, _ in group) for tag, group in groupby(
          zip(words, tags), key=lambda pair: pair[1]) if tag == "nr"]),
@@ -166,7 +162,7 @@ people_of.mistakes(
      lambda words, tags: [name for name in people_of(words, tags) if len(name) > 1]),
     ("two words were joined that are not neighbours, or not a family name and a given name. Only "
      "a word of one character takes the next one.",
-     lambda *given: ["".join(pair) for pair in zip(*[iter(_persons(*given) + [""])] * 2)]),
+     _matching(r" (\S+)/nr(?: \S+/(?!nr)\S+)*(?: (\S+)/nr)?")),
     ("the word after a family name was taken although its tag is not nr.",
      _matching(r" (\S)/nr (\S+)/\w+| (\S+)/nr")))
 
@@ -224,9 +220,9 @@ token_tags.mistakes(
      "shares a character with.", *_only(lambda start, end, a, b: start <= a and b <= end)),
     ("a token got O although the entity begins inside it. Compare both ends of the token.",
      *_only(lambda start, end, a, b: start <= a < end)),
-    ("an entity that begins inside a token has no B-. Its first token begins it, wherever that "
-     "token starts.", _changed(lambda tag, entities, a, b: tag if a in {
-         e[0] for e in entities} else tag.replace("B-", "I-"))),
+    ("an entity that begins inside a token has no B-. Its first token gets it in any case.",
+     _changed(lambda tag, entities, a, b: tag if any(a == e[0] for e in entities)
+              else tag.replace("B-", "I-"))),
     ("a token that only touches an entity got its tag. They must share a character.",
      lambda entities, offsets: token_tags([(a - 1, b + 1, k) for a, b, k in entities], offsets),
      _changed(lambda tag, entities, a, b: tag if tag != "O" else next(
@@ -260,16 +256,15 @@ def entity_f1(true: list[list], found: list[list]) -> float:
     return 2 * right / (sum(map(len, found)) + sum(map(len, true)))
 
 
-def _from_counts(rule):
-    """`rule(right, found, true)`"""
-    return lambda true, found: rule(sum(len(set(a) & set(b)) for a, b in zip(true, found)),
-                                    sum(map(len, found)), sum(map(len, true)))
+def _from_counts(rule, same=lambda a, b: a == b):
+    """`rule(right, found, true)`; an entity is right where it is the `same` as a found one."""
+    return lambda true, found: rule(
+        sum(any(same(a, b) for b in made) for row, made in zip(true, found) for a in row),
+        sum(map(len, found)), sum(map(len, true)))
 
 
-def _where(same):
-    """F1 when an entity is right if `same(entity, found one)`."""
-    return lambda true, found: 2 * sum(any(same(a, b) for b in row) for rows, row in zip(
-        true, found) for a in rows) / sum(map(len, true + found))
+def _f1(right, found, true):
+    return 2 * right / (found + true)
 
 
 entity_f1.mistakes(
@@ -277,11 +272,12 @@ entity_f1.mistakes(
      _from_counts(lambda right, found, true: right / max(found, 1))),
     ("this is recall: it does not fall when entities are invented.",
      _from_counts(lambda right, found, true: right / true)),
-    ("entities of another type were counted as right.", _where(lambda a, b: a[:2] == b[:2])),
+    ("entities of another type were counted as right.",
+     _from_counts(_f1, lambda a, b: a[:2] == b[:2])),
     ("an entity was compared with those of other sentences. Offsets count within one sentence.",
      lambda true, found: entity_f1([sum(true, [])], [sum(found, [])])),
     ("entities that only share a character were counted as right.",
-     _where(lambda a, b: a[0] < b[1] and b[0] < a[1] and a[2] == b[2])),
+     _from_counts(_f1, lambda a, b: a[0] < b[1] and b[0] < a[1] and a[2] == b[2])),
     ("this is the mean of the sentences' F1. Count over all sentences first, and divide once.",
      lambda true, found: sum(2 * len({*a} & {*b}) / max(len(a + b), 1)
                              for a, b in zip(true, found)) / len(true)),
@@ -292,6 +288,6 @@ entity_f1.mistakes(
     ("the factor 2 is missing.", lambda *given: entity_f1(*given) / 2),
     ("F1 is 0 when nothing is right.", lambda *given: entity_f1(*given) or 1.0))
 entity_f1.also_right(
-    _from_counts(lambda right, found, true: right and 2 / (found / right + true / right)),
+    _from_counts(_f1), _from_counts(lambda r, found, true: r and 2 / (found / r + true / r)),
     lambda true, found: 2 * len({(i, *e) for i, row in enumerate(true) for e in row} & {
         (i, *e) for i, row in enumerate(found) for e in row}) / len(sum(true + found, [])))

@@ -146,29 +146,28 @@ def _of_tokens(rule):
 
 
 mean_pool.mistakes(
-    ("padding is in the mean. Count only the positions where mask is 1.",
-     lambda x, mask: x.mean(1)),
+    ("padding is in the mean. Count only the positions where mask is 1.", lambda x, m: x.mean(1)),
     ("the sum leaves out the padding, but it is divided by the length of the row. Divide by the "
-     "number of tokens that count.", lambda x, mask: (x * mask[..., None]).mean(1)),
+     "number of tokens that count.", lambda x, m: (x * m[..., None]).mean(1)),
     ("this is the sum. Divide it by the number of tokens that count.",
-     lambda x, mask: (x * mask[..., None]).sum(1)),
+     lambda x, m: (x * m[..., None]).sum(1)),
     ("the sum of each row is divided by the tokens of the whole batch.",
-     lambda x, mask: (x * mask[..., None]).sum(1) / mask.sum()),
+     lambda x, m: (x * m[..., None]).sum(1) / m.sum()),
     ("each row is divided by the mean number of tokens. Each row has a number of its own.",
-     lambda x, mask: (x * mask[..., None]).sum(1) / mask.sum() * len(x)),
+     lambda x, m: (x * m[..., None]).sum(1) / m.sum() * len(x)),
     ("this is the state of the first position, [CLS] pooling. The mean is asked for.",
-     lambda x, mask: x[:, 0]),
+     lambda x, m: x[:, 0]),
     ("this is the largest value of each column. The mean is asked for.",
-     _of_tokens(lambda tokens: tokens.amax(0))),
+     _of_tokens(lambda x: x.amax(0))),
     ("the mask is the wrong way round: 1 marks a token, 0 marks padding.",
-     lambda x, mask: mean_pool(x, 1 - mask)),
+     lambda x, m: mean_pool(x, 1 - m)),
     ("the first and the last token are missing. All positions with mask 1 count.",
-     _of_tokens(lambda tokens: tokens[1:-1].mean(0))),
+     _of_tokens(lambda x: x[1:-1].mean(0))),
     ("the mask has shape (B, L) and the states (B, L, H): give the mask a last axis, "
-     "mask[..., None].", lambda x, mask: x * mask))
+     "mask[..., None].", lambda x, m: x * m))
 mean_pool.also_right(
-    _of_tokens(lambda tokens: tokens.mean(0)),
-    lambda x, mask: torch.einsum("bl,blh->bh", mask / mask.sum(1, keepdim=True), x))
+    _of_tokens(lambda x: x.mean(0)),
+    lambda x, m: torch.einsum("bl,blh->bh", m / m.sum(1, keepdim=True), x))
 
 
 _RANKS_1_3_2_4 = torch.tensor([[0.9, 0.1, 0.2, 0.3, 0.4], [0.5, 0.3, 0.4, 0.1, 0.2],
@@ -199,22 +198,21 @@ def _found(scores, k):
 
 recall_at.mistakes(
     ("this is the number of queries. Divide by how many there are.",
-     lambda scores, k: recall_at(scores, k) * len(scores)),
+     lambda s, k: recall_at(s, k) * len(s)),
     ("this is divided by k as well. That is precision; recall asks whether the one right document "
-     "was found.", lambda scores, k: recall_at(scores, k) / k),
-    ("the lowest scores come first. The highest should.", lambda scores, k: recall_at(-scores, k)),
+     "was found.", lambda s, k: recall_at(s, k) / k),
+    ("the lowest scores come first. The highest should.", lambda s, k: recall_at(-s, k)),
     ("one document too many is looked at: it is among the k best if fewer than k score higher.",
-     lambda scores, k: recall_at(scores, k + 1)),
+     lambda s, k: recall_at(s, k + 1)),
     ("one document too few is looked at: it is among the k best if fewer than k score higher.",
-     lambda scores, k: recall_at(scores, k - 1)),
+     lambda s, k: recall_at(s, k - 1)),
     ("the columns are searched. Row i is the query; look for its best columns.",
-     lambda scores, k: recall_at(scores[:, :len(scores)].T, k)),
-    ("only the best document of each query counts. Use k.",
-     lambda scores, k: recall_at(scores, 1)),
-    ("this is the chance level. Compare the scores.", lambda scores, k: k / scores.shape[1]),
-    ("this is the share that was not found.", lambda scores, k: 1 - recall_at(scores, k)))
-recall_at.also_right(_found, lambda scores, k: numpy.mean(
-    [i in best[:k] for i, best in enumerate(numpy.argsort(-scores.numpy(), axis=1))]))
+     lambda s, k: recall_at(s[:, :len(s)].T, k)),
+    ("only the best document of each query counts. Use k.", lambda s, k: recall_at(s, 1)),
+    ("this is the chance level. Compare the scores.", lambda s, k: k / s.shape[1]),
+    ("this is the share that was not found.", lambda s, k: 1 - recall_at(s, k)))
+recall_at.also_right(_found, lambda s, k: numpy.mean(
+    [i in best[:k] for i, best in enumerate(numpy.argsort(-s.numpy(), axis=1))]))
 
 
 @exercise("contrastive-uniformity", "the uniformity",
@@ -255,8 +253,7 @@ uniformity.mistakes(
     ("the sign is wrong: lower is better, and no value is above zero.", lambda x: -uniformity(x)),
     ("the pairs are summed. Take their mean.", _pairs(lambda d: (-2 * d**2).logsumexp(0)),
      _pairs(lambda d: torch.cat([d, d]).square().mul(-2).logsumexp(0))),
-    ("the minus sign in the exponent is missing.",
-     _pairs(lambda d: (2 * d**2).exp().mean().log())))
+    ("the minus sign in the exponent is missing.", _pairs(lambda d: (2 * d**2).exp().mean().log())))
 uniformity.also_right(lambda x: (normalize(x) @ normalize(x).T)[~torch.eye(len(x)).bool()].mul(
     4).sub(4).exp().mean().log())
 
@@ -298,23 +295,23 @@ def _only(kept):
 info_nce_with_copies.mistakes(
     *_of_both(info_nce_with_copies),
     ("copies still count as wrong answers. Leave out each place where texts[i] == texts[j] and i "
-     "is not j.", lambda s, t, texts: info_nce(s, t)),
+     "is not j.", lambda s, t, x: info_nce(s, t)),
     ("the scores of the copies are set to 0. exp(0) is 1, so they still count: use minus infinity.",
-     lambda s, t, texts: info_nce(s.masked_fill(_copied(texts), 0), t)),
+     lambda s, t, x: info_nce(s.masked_fill(_copied(x), 0), t)),
     ("only one of two copies leaves out the other. Both must.",
-     _without(lambda texts: _copied(texts).triu()), _without(lambda texts: _copied(texts).tril())),
+     _without(lambda x: _copied(x).triu()), _without(lambda x: _copied(x).tril())),
     ("texts that occur twice are left out altogether. They are questions like the others.",
-     _only(lambda texts: ~_copied(texts).any(1))),
+     _only(lambda x: ~_copied(x).any(1))),
     ("the second copy is no question any more. Every row has a loss.",
-     _only(lambda texts: ~_copied(texts).tril().any(1))),
+     _only(lambda x: ~_copied(x).tril().any(1))),
     ("the rows of the copies are missing in the mean. Every row has a loss.",
-     lambda s, t, texts: cross_entropy(
-         (s / t).masked_fill(_copied(texts), -math.inf),
-         torch.arange(len(s)).masked_fill(_copied(texts).any(1), -100))),
+     lambda s, t, x: cross_entropy(
+         (s / t).masked_fill(_copied(x), -math.inf),
+         torch.arange(len(s)).masked_fill(_copied(x).any(1), -100))),
     ("copies count as right answers. Row i has one right answer, its own second view.",
-     lambda s, t, texts: -((s / t).softmax(1) * (texts[:, None] == texts)).sum(1).log().mean()),
+     lambda s, t, x: -((s / t).softmax(1) * (x[:, None] == x)).sum(1).log().mean()),
     ("the right answer is left out, too: a text is the same as itself. Keep the diagonal.",
-     _without(lambda texts: texts[:, None] == texts)))
-info_nce_with_copies.also_right(lambda s, t, texts: torch.stack([
-    row[(texts != texts[i]) | (torch.arange(len(s)) == i)].logsumexp(0) - row[i]
+     _without(lambda x: x[:, None] == x)))
+info_nce_with_copies.also_right(lambda s, t, x: torch.stack([
+    row[(x != x[i]) | (torch.arange(len(s)) == i)].logsumexp(0) - row[i]
     for i, row in enumerate(s / t)]).mean())

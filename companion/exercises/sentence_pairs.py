@@ -11,19 +11,16 @@ from torch.nn.functional import cross_entropy, mse_loss, one_hot
 
 from companion.exercises.exercise import case, exercise
 
-_PAIRS = [["Rain fell.", "It stopped."], ["He sang.", "They left."], ["Ann ran.", "She won."],
-          ["Tea is hot.", "Wait."], ["Bo slept.", "He woke."]]
+_PAIRS = [["a1", "a2"], ["b1", "b2"], ["c1", "c2"], ["d1", "d2"], ["e1", "e2"]]
 
 
 # Three changed pairs show the direction, two do not; none is possible too.
 @exercise("pairs-batch", ("pairs", "labels"),
           "both labels use the same halves, so no half gives its label away.", cases=[
     case(_PAIRS, [True, True, False, False, True], expected=(
-        [["Rain fell.", "They left."], ["He sang.", "He woke."], ["Ann ran.", "She won."],
-         ["Tea is hot.", "Wait."], ["Bo slept.", "It stopped."]], [1, 1, 0, 0, 1])),
+        [["a1", "b2"], ["b1", "e2"], ["c1", "c2"], ["d1", "d2"], ["e1", "a2"]], [1, 1, 0, 0, 1])),
     case(_PAIRS[:4], [False, True, False, True], expected=(
-        [["Rain fell.", "It stopped."], ["He sang.", "Wait."], ["Ann ran.", "She won."],
-         ["Tea is hot.", "They left."]], [0, 1, 0, 1])),
+        [["a1", "a2"], ["b1", "d2"], ["c1", "c2"], ["d1", "b2"]], [0, 1, 0, 1])),
     case(_PAIRS[:2], [False, False], expected=(_PAIRS[:2], [0, 0]))])
 def next_sentence_batch(pairs: list, changed: list[bool]) -> tuple[list, list]:
     """Make a batch for next-sentence prediction.
@@ -67,32 +64,25 @@ next_sentence_batch.mistakes(
     ("every label is 1. A pair that was not changed has label 0.",
      _labels(lambda changed: [1] * len(changed))),
     ("the pairs are as they were. A pair with label 1 needs another second half.",
-     _lending(lambda places, size: [])),
-    ("the halves of a pair changed places. This is sentence order; for next sentence the second "
-     "half comes from another pair.", lambda pairs, changed: (
-         [pair[::-1] if one else pair for pair, one in zip(pairs, changed)], changed)),
+     _lending(lambda at, n: [])),
+    ("the halves changed places. This is sentence order: here another pair lends the second half.",
+     lambda pairs, changed: ([p[::-1] if one else p for p, one in zip(pairs, changed)], changed)),
     ("the first halves were exchanged. Keep them, and exchange the second halves.",
-     lambda pairs, changed: ([pair[::-1] for pair in next_sentence_batch(
-         [pair[::-1] for pair in pairs], changed)[0]], changed)),
-    ("a second half was taken from a pair that is not changed. It is now in two pairs, once with "
-     "each label. Exchange halves among the changed pairs only.",
-     _lending(lambda places, size: [(i + 1) % size for i in places])),
+     lambda pairs, changed: ([p[::-1] for p in next_sentence_batch(
+         [p[::-1] for p in pairs], changed)[0]], changed)),
+    ("a second half was taken from a pair that is not changed, so it now occurs with each label. "
+     "Exchange halves among the changed pairs only.",
+     _lending(lambda at, n: [(i + 1) % n for i in at])),
     ("the halves come from the changed pair before. Take that of the next changed pair.",
-     _lending(lambda places, size: places[-1:] + places[:-1])),
-    ("the last changed pair still has its own second half, but label 1. It takes that of the first "
-     "changed pair.", _lending(lambda places, size: places[1:])),
+     _lending(lambda at, n: at[-1:] + at[:-1])),
+    ("the last changed pair still has its own second half, but label 1. It takes that of the "
+     "first changed pair.", _lending(lambda at, n: at[1:])),
     ("the last changed pair got a half that had been overwritten before. Collect the second halves "
-     "first, then write them.", _lending(lambda places, size: places[1:] + places[1:2])),
+     "first, then write them.", _lending(lambda at, n: at[1:] + at[1:2])),
     ("the pairs are in another order. Each stays at its place in the batch.",
-     lambda pairs, changed: ([pair for _, pair in sorted(zip(
+     lambda pairs, changed: ([p for _, p in sorted(zip(
          changed, next_sentence_batch(pairs, changed)[0]), key=lambda two: two[0])], changed)))
-
-
-@next_sentence_batch.also_right
-def _(pairs, changed):
-    seconds = [second for (_, second), one in zip(pairs, changed) if one]
-    lent = iter(seconds[1:] + seconds[:1])
-    return tuple((a, next(lent) if one else b) for (a, b), one in zip(pairs, changed)), changed
+next_sentence_batch.also_right(_lending(lambda at, n: at[1:] + at[:1]))
 
 
 def _swap_cases():
@@ -136,8 +126,7 @@ def swap_halves(ids: torch.Tensor, segments: torch.Tensor, sep_id: int):
     return swapped, new
 
 
-def _parts(ids, sep):
-    """[CLS], A [SEP], B [SEP], padding."""
+def _parts(ids, sep):  # [CLS], A [SEP], B [SEP], padding
     middle, end = (ids == sep).nonzero().flatten().tolist()
     return ids[:1], ids[1:middle + 1], ids[middle + 1:end + 1], ids[end + 1:]
 
@@ -147,59 +136,46 @@ def _row(order):
                                   swap_halves(ids, old, sep)[1])
 
 
-def _segments(rule):
-    """Segment 1 where `rule(place, first place of A, first place after A)`."""
+def _segments(rule):  # segment 1 where `rule(place, first place of A, first place after A)` holds
     def answer(ids, old, sep):
         _, a, b, _ = _parts(ids, sep)
-        ones = rule(torch.arange(len(ids)), 1 + len(b), 1 + len(b) + len(a))
-        return swap_halves(ids, old, sep)[0], ones.long()
+        places = torch.arange(len(ids))
+        return (swap_halves(ids, old, sep)[0],
+                rule(places, 1 + len(b), 1 + len(b) + len(a)).long())
     return answer
 
 
 swap_halves.mistakes(
     ("the ids are as they were: B must come first.", _row(lambda *parts: parts)),
     ("[CLS] has moved with A. It stays at the beginning of the row.",
-     _row(lambda cls, a, b, pad: [b, cls, a, pad])),
+     _row(lambda c, a, b, p: [b, c, a, p])),
     ("both [SEP] are at the end. One of them ends the first half.",
-     _row(lambda cls, a, b, pad: [cls, b[:-1], a, b[-1:], pad])),
-    ("the padding is inside the row. It belongs at the end.",
-     _row(lambda cls, a, b, pad: [cls, b, pad, a]),
-     _row(lambda cls, a, b, pad: [cls, b[:-1], pad, b[-1:], a])),
+     _row(lambda c, a, b, p: [c, b[:-1], a, b[-1:], p])),
+    ("the padding is inside the row. It belongs at the end.", _row(lambda c, a, b, p: [c, b, p, a]),
+     _row(lambda c, a, b, p: [c, b[:-1], p, b[-1:], a])),
     ("the tokens inside the halves are reversed. Only the halves change places.",
-     _row(lambda cls, a, b, pad: [cls, b[:-1].flip(0), b[-1:], a[:-1].flip(0), a[-1:], pad])),
+     _row(lambda c, a, b, p: [c, b[:-1].flip(0), b[-1:], a[:-1].flip(0), a[-1:], p])),
     ("a [SEP] comes before its half. It ends the half.",
-     _row(lambda cls, a, b, pad: [cls, b[-1:], b[:-1], a[-1:], a[:-1], pad])),
+     _row(lambda c, a, b, p: [c, b[-1:], b[:-1], a[-1:], a[:-1], p])),
     ("a [SEP] is missing: each half ends with one.",
-     _row(lambda cls, a, b, pad: [cls, b[:-1], a, pad]),
-     _row(lambda cls, a, b, pad: [cls, b, a[:-1], pad])),
-    ("the padding is missing: the row keeps its length.",
-     _row(lambda cls, a, b, pad: [cls, b, a])),
+     _row(lambda c, a, b, p: [c, b[:-1], a, p]), _row(lambda c, a, b, p: [c, b, a[:-1], p])),
     ("the id 0 is written where the padding was. Keep the padding of the row, whatever its id.",
-     _row(lambda cls, a, b, pad: [cls, b, a, 0 * pad])),
-    ("the segments are those of the old row. Their border must move: the first half has another "
-     "length now.", lambda ids, old, sep: (swap_halves(ids, old, sep)[0], old)),
-    ("the segments moved with the halves, so the first half has 1. A segment says which place a "
-     "half has in the row, not which text it was. Moved with the halves, it would give the label "
-     "away.", _segments(lambda place, middle, end: place < middle),
-     _segments(lambda place, middle, end: (place > 0) & (place < middle))),
+     _row(lambda c, a, b, p: [c, b, a, 0 * p])),
+    ("the padding is missing: the row keeps its length.", _row(lambda c, a, b, p: [c, b, a])),
+    ("the segments are those of the old row. Their border must move: B has another length than A.",
+     lambda ids, old, sep: (swap_halves(ids, old, sep)[0], old)),
+    ("the segments moved with the halves: it would give the label away. A segment says which place "
+     "a half has in the row, not which text it was.", _segments(lambda i, m, n: i < m),
+     _segments(lambda i, m, n: (i > 0) & (i < m))),
     ("the segments are the wrong way round, also at the padding.",
-     _segments(lambda place, middle, end: (place < middle) | (place >= end))),
-    ("the padding has segment 1. Tokenizers give it 0.",
-     _segments(lambda place, middle, end: place >= middle)),
+     _segments(lambda i, m, n: (i < m) | (i >= n))),
+    ("the padding has segment 1. Tokenizers give it 0.", _segments(lambda i, m, n: i >= m)),
     ("the first [SEP] has segment 1. It belongs to the half that it ends.",
-     _segments(lambda place, middle, end: (place >= middle - 1) & (place < end))),
-    ("all segments are 0. The second half has segment 1.",
-     _segments(lambda place, middle, end: place < 0)))
-
-
-@swap_halves.also_right
-def _(ids, segments, sep_id):
-    row = ids.tolist()
-    middle = row.index(sep_id)
-    end = row.index(sep_id, middle + 1)
-    b, a = row[middle + 1:end + 1], row[1:middle + 1]
-    kinds = [0] + [0] * len(b) + [1] * len(a) + [0] * (len(row) - end - 1)
-    return torch.tensor([row[0], *b, *a, *row[end + 1:]]), torch.tensor(kinds)
+     _segments(lambda i, m, n: (i >= m - 1) & (i < n))),
+    ("all segments are 0. The second half has segment 1.", _segments(lambda i, m, n: i < 0)))
+swap_halves.also_right(
+    _row(lambda c, a, b, p: [c, b, a, p]),
+    _segments(lambda i, m, n: (i >= m) & (i < n)))
 
 
 _A, _B = [11, 12, 13, 14, 15, 16, 17], [21, 22, 23, 24, 25, 26]
@@ -245,38 +221,29 @@ cut_pair.mistakes(
      lambda a, b, room: [half[::-1] for half in cut_pair(b[::-1], a[::-1], room)[::-1]]),
     ("room is for the tokens of the two halves; special tokens are not in it.",
      lambda a, b, room: cut_pair(a, b, room - 3)),
-    ("both were cut in proportion to their lengths, so a short half lost tokens although the other "
-     "was longer. Cut only the longer one.", lambda a, b, room: (
-         size := min(len(a), round(room * len(a) / len(a + b))),
-         (a[len(a) - size:], b[:room - size]))[1]))
+    ("both were cut in proportion to their lengths. Cut only the longer one: a short half stays.",
+     lambda a, b, room: (a[-(n := round(room * len(a) / len(a + b))):], b[:room - n])))
 cut_pair.hint_if("together they are still longer than room.",
                  lambda case, got: len(got[0]) + len(got[1]) > case.given["room"],
                  lambda a, b, room: cut_pair(a, b, room + 1))
 cut_pair.hint_if("more was cut than necessary.",
                  lambda case, got: len(got[0]) + len(got[1]) < sum(map(len, case.expected)),
                  lambda a, b, room: cut_pair(a, b, room - 1))
-
-
-@cut_pair.also_right
-def _(a, b, room):
-    size_b = min(len(b), max(room // 2, room - len(a)))
-    return a[len(a) - min(len(a), room - size_b):], b[:size_b]
+cut_pair.also_right(lambda a, b, room: (
+    a[len(a) - min(len(a), room - (n := min(len(b), max(room // 2, room - len(a))))):], b[:n]))
 
 
 def _loss_cases():
     """Logits and loss of `BertForNextSentencePrediction`; then a right label that is improbable."""
     from transformers import BertConfig, BertForNextSentencePrediction
 
-    config = BertConfig(vocab_size=11, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
-                        intermediate_size=16, max_position_embeddings=8, initializer_range=1.0)
-    ids = torch.tensor([[2, 5, 4, 3, 4, 3], [2, 4, 3, 8, 9, 3], [2, 6, 3, 4, 4, 3],
-                        [2, 7, 10, 3, 8, 3], [2, 9, 3, 10, 6, 3]])
     labels = torch.tensor([0, 1, 0, 0, 1])
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(13)
-        model = BertForNextSentencePrediction(config).eval()
-    with torch.no_grad():
-        out = model(input_ids=ids, labels=labels)
+        model = BertForNextSentencePrediction(BertConfig(
+            vocab_size=11, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+            intermediate_size=16, max_position_embeddings=8, initializer_range=1.0)).eval()
+        out = model(input_ids=torch.arange(30).view(5, 6) % 11, labels=labels)
     by_hand = torch.tensor((math.log1p(math.exp(12)) + math.log(2)) / 2, requires_grad=True)
     return [case(out.logits.requires_grad_(), labels, expected=out.loss.requires_grad_()),
             case(torch.tensor([[12.0, 0], [1, 1]], requires_grad=True), torch.tensor([1, 0]),
@@ -299,12 +266,11 @@ def pair_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def _chances(logits, labels):
-    """The probability of the right label of each pair."""
     return logits.softmax(-1).gather(1, labels[:, None])
 
 
 pair_loss.mistakes(
-    ('the pairs with label 0 were left out. Here 0 is a class, "as it was written", and not a sign '
+    ("the pairs with label 0 were left out. Here 0 is a class, as it was written, and not a sign "
      "for padding: every pair counts.", lambda x, y: cross_entropy(x, y, ignore_index=0)),
     ("only the pairs with label 0 count. Both labels count.",
      lambda x, y: cross_entropy(x, y, ignore_index=1)),
@@ -324,7 +290,7 @@ pair_loss.mistakes(
      lambda x, y: -pair_loss(x, y)),
     ("the logarithm is missing: this is one minus the probability.",
      lambda x, y: 1 - _chances(x, y).mean()),
-    ("small probabilities were raised (clamp?). Use log_softmax or cross_entropy: no limit is needed.",
+    ("small probabilities were raised (clamp?). log_softmax and cross_entropy need no limit.",
      lambda x, y: -_chances(x, y).clamp(min=1e-3).log().mean()),
     ("this is a squared error. The loss is the cross-entropy.",
      lambda x, y: mse_loss(x.softmax(-1), one_hot(y, 2).float())),
@@ -368,33 +334,28 @@ def best_accuracy(seen: list, labels: list[int]) -> float:
 
 
 def _groups(seen, labels):
-    """The labels of each value."""
     return [[label for one, label in zip(seen, labels) if one == value] for value in set(seen)]
 
 
 best_accuracy.mistakes(
     ("this is the share of mistakes. The accuracy is the share of right answers.",
-     lambda seen, labels: 1 - best_accuracy(seen, labels)),
+     lambda s, y: 1 - best_accuracy(s, y)),
     ("this is a number of answers. Divide by the number of pairs.",
-     lambda seen, labels: best_accuracy(seen, labels) * len(labels)),
-    ("this is in percent. Return a share between 0 and 1.",
-     lambda seen, labels: best_accuracy(seen, labels) * 100),
+     lambda s, y: best_accuracy(s, y) * len(y)),
+    ("this is in percent. Return a share between 0 and 1.", lambda s, y: best_accuracy(s, y) * 100),
     ("this rule gives every pair the same label. It may look at `seen`: choose a label for each "
-     "value.", lambda seen, labels: best_accuracy([0] * len(seen), labels)),
-    ("this is the share of label 1.", lambda seen, labels: fmean(labels)),
+     "value.", lambda s, y: best_accuracy([0] * len(s), y)),
+    ("this is the share of label 1.", lambda s, y: fmean(y)),
     ("this is a mean over the values. A value that occurs often must weigh more: count pairs.",
-     lambda seen, labels: fmean(max(fmean(g), 1 - fmean(g)) for g in _groups(seen, labels))),
-    ("only values with a single label were counted. For the other values the rule guesses too, and "
-     "is sometimes right.", lambda seen, labels: sum(
-         len(g) for g in _groups(seen, labels) if len(set(g)) == 1) / len(labels)),
-    ("a value that occurs with label 1 once is always given label 1. Choose the label that it has "
-     "more often.",
-     lambda seen, labels: sum(sum(g) or len(g) for g in _groups(seen, labels)) / len(labels)),
+     lambda s, y: fmean(max(fmean(g), 1 - fmean(g)) for g in _groups(s, y))),
+    ("only values with a single label were counted. The rule is sometimes right for others too.",
+     lambda s, y: sum(len(g) for g in _groups(s, y) if len({*g}) == 1) / len(s)),
+    ("a value that has label 1 once always gets label 1. Choose the label it has more often.",
+     lambda s, y: sum(sum(g) or len(g) for g in _groups(s, y)) / len(y)),
     ("equal values count together only where they are neighbours: groupby needs a sorted list.",
-     lambda seen, labels: best_accuracy([i for i, (_, run) in enumerate(groupby(seen))
-                                         for _ in run], labels)))
-best_accuracy.also_right(lambda seen, labels: (table := Counter(zip(seen, labels))) and sum(
-    max(table[value, 0], table[value, 1]) for value in set(seen)) / len(seen))
+     lambda s, y: best_accuracy([i for i, (_, run) in enumerate(groupby(s)) for _ in run], y)))
+best_accuracy.also_right(lambda s, y: (table := Counter(zip(s, y))) and sum(
+    max(table[value, 0], table[value, 1]) for value in set(s)) / len(s))
 
 
 # No order is its own inverse, no text is sorted; in the last one a sentence occurs twice.
@@ -421,29 +382,20 @@ def restore(sentences: list[str], places: list[int]) -> list[str]:
 
 restore.mistakes(
     ("this is the opposite direction: places[i] says where sentence i belongs, not which sentence "
-     "is at place i.", lambda sentences, places: [sentences[place] for place in places]),
-    ("the sentences are in the order in which they came.", lambda sentences, places: sentences),
+     "is at place i.", lambda s, at: [s[place] for place in at]),
+    ("the sentences are in the order in which they came.", lambda s, at: s),
     ("the order is reversed: place 0 is the first.", lambda *given: restore(*given)[::-1]),
-    ("the sentences are sorted by their letters. Sort by their places.",
-     lambda sentences, places: sorted(sentences)),
-    ("these are numbers. Return the sentences.",
-     lambda sentences, places: restore(range(len(places)), places)),
+    ("the sentences are sorted by their letters. Sort by their places.", lambda s, at: sorted(s)),
+    ("these are numbers. Return the sentences.", lambda s, at: restore(range(len(at)), at)),
     ("each sentence still carries its place. Return the sentences alone.",
-     lambda sentences, places: sorted(zip(places, sentences))),
+     lambda s, at: sorted(zip(at, s))),
     ("this is the opposite direction, and it counts from 1. Places are counted from 0.",
-     lambda sentences, places: [sentences[place - 1] for place in places]),
+     lambda s, at: [s[place - 1] for place in at]),
     ("every sentence is one place too late. Places are counted from 0.",
      lambda *given: restore(*given)[-1:] + restore(*given)[:-1]),
     ("the first sentence is missing. Places are counted from 0.",
      lambda *given: restore(*given)[1:]),
     ("a sentence that occurs twice has two places. Look them up by number, not by the sentence.",
-     lambda sentences, places: sorted(sentences, key=lambda one: places[sentences.index(one)]),
-     lambda sentences, places: sorted(sentences, key=dict(zip(sentences, places)).get)))
-
-
-@restore.also_right
-def _(sentences, places):
-    made = [None] * len(places)
-    for sentence, place in zip(sentences, places):
-        made[place] = sentence
-    return tuple(made)
+     lambda s, at: sorted(s, key=lambda one: at[s.index(one)]),
+     lambda s, at: sorted(s, key=dict(zip(s, at)).get)))
+restore.also_right(lambda s, at: [s[at.index(i)] for i in range(len(s))])
