@@ -1,6 +1,7 @@
 """Loading: course checkpoints, folders, and every way in which it can go wrong."""
 
 import json
+import logging
 import shutil
 
 import pytest
@@ -19,6 +20,7 @@ from transformers import (
 
 from companion import checkpoints, storage
 from companion.errors import CourseError
+from companion.pretraining import build
 
 
 @pytest.fixture
@@ -246,6 +248,14 @@ def test_a_name_that_is_none_is_refused(name):
 def test_a_kind_that_is_no_text_is_refused():
     with pytest.raises(CourseError, match="the kind is of type list: use one of"):
         checkpoints.load("bert-mini-en", [])
+
+
+def test_attempts_to_reach_the_hub_are_not_listed():
+    log = logging.getLogger("huggingface_hub.utils._http")
+    assert log.isEnabledFor(logging.WARNING)
+    with build.quiet():
+        assert not log.isEnabledFor(logging.WARNING) and log.isEnabledFor(logging.ERROR)
+    assert log.isEnabledFor(logging.WARNING)
 
 
 def test_missing_file_is_refused(copy):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from logging import ERROR, getLogger
 from pathlib import Path
 
 import numpy as np
@@ -201,14 +202,19 @@ def attention() -> str:
 
 @contextmanager
 def quiet():
-    """Silence the loading report of transformers: that the head is new is intended."""
+    """Silence the loading report of transformers: that the head is new is intended. And that
+    the hub is asked again without a network: what comes of it is said in one line."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub = getLogger("huggingface_hub")
+    of_hub = hub.level
     logging.set_verbosity_error()
+    hub.setLevel(ERROR)
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        hub.setLevel(of_hub)
         if bars:
             logging.enable_progress_bar()
 
