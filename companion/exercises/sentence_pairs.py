@@ -70,8 +70,8 @@ next_sentence_batch.mistakes(
     ("the first halves were exchanged. Keep them, and exchange the second halves.",
      lambda pairs, changed: ([p[::-1] for p in next_sentence_batch(
          [p[::-1] for p in pairs], changed)[0]], changed)),
-    ("a second half was taken from a pair that is not changed, so it now occurs with each label. "
-     "Exchange halves among the changed pairs only.",
+    ("a second half was taken from a pair that is not changed. It is now in two pairs, once with "
+     "each label. Exchange halves among the changed pairs only.",
      _lending(lambda at, n: [(i + 1) % n for i in at])),
     ("the halves come from the changed pair before. Take that of the next changed pair.",
      _lending(lambda at, n: at[-1:] + at[:-1])),
