@@ -124,9 +124,10 @@ def _items(value: Any, kinds: Sequence, name: str) -> Any:
     if kind is str or str in get_args(kind):
         refuse_one_text(value)
     if _is_array_of_numbers(value):
-        if kind is str:
+        if kind is str or str in get_args(kind):
             raise CourseError(f"{name} holds numbers: give a list of str")
-        return value  # an array of numbers is not copied
+        if _for_numbers(kind, getattr(value.dtype, "kind", "") == "f" or _is_float(value)):
+            return value  # an array of numbers is not copied
     items = as_list(value, name)
     if kind in (Any, object) or (kind is int and all(type(item) is int for item in items)):
         return items
@@ -141,6 +142,19 @@ def _tuple(value: Any, kinds: Sequence, name: str) -> tuple:
         raise CourseError(f"{name} has {len(items)} entries: give {len(kinds)}")
     return tuple(fitting(item, kind, f"{name}[{number}]")
                  for number, (item, kind) in enumerate(zip(items, kinds, strict=True)))
+
+
+def _for_numbers(kind: Any, fractions: bool) -> bool:
+    """Whether items of this kind are numbers, or lists of them; whole ones if there are no
+    ``fractions``."""
+    while get_origin(kind) in LISTS and get_args(kind):
+        kind = get_args(kind)[0]
+    return kind in (float, Any, object) or (kind is int and not fractions) or (
+        isinstance(kind, type) and hasattr(kind, "detach"))
+
+
+def _is_float(value: Any) -> bool:
+    return bool(getattr(value.dtype, "is_floating_point", False))
 
 
 def _is_array_of_numbers(value: Any) -> bool:

@@ -76,6 +76,7 @@ def all_halves(texts: Sequence[str], count: int = 1000, least: int = 30
     return list(first), list(second)
 
 
+@door
 def shortened(text: str, count: int) -> str:
     """The beginning of a text, up to and with its word number ``count``."""
     ends = [match.end() for match in re.finditer(r"\w+", text)]
@@ -158,8 +159,18 @@ def whitened(vectors: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
     return ((vectors.double() - centre) @ matrix).float()
 
 
+@door
 def similarities(queries: torch.Tensor, documents: torch.Tensor) -> torch.Tensor:
-    """Cosine similarity of every query with every document, (queries, documents)."""
+    """Cosine similarity of every query with every document, (queries, documents).
+
+    Raises:
+        CourseError: vectors that are not (queries, width) and (documents, width).
+    """
+    if queries.ndim != 2 or documents.ndim != 2 or queries.shape[1] != documents.shape[1]:
+        raise CourseError(f"the vectors have shapes {tuple(queries.shape)} and "
+                          f"{tuple(documents.shape)}: give (queries, width) and (documents, width)")
+    queries, documents = (part if part.is_floating_point() else part.float()
+                          for part in (queries, documents))
     return normalize(queries, dim=1) @ normalize(documents, dim=1).T
 
 

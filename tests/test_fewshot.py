@@ -163,7 +163,8 @@ def test_comparison_of_two_methods_by_hand():
     assert found == pytest.approx({"difference": 4, "joint": 5, "paired": 13 ** 0.5, "wins": 2})
 
 
-@pytest.mark.parametrize("first, second", [([0.5], [0.4]), ([0.5, 0.6], [0.4])])
+@pytest.mark.parametrize("first, second", [
+    ([0.5], [0.4]), ([0.5, 0.6], [0.4]), (np.ones((2, 2)), [0.5, 0.6])])
 def test_a_comparison_needs_pairs(first, second):
     with pytest.raises(CourseError, match="one of each method for every seed"):
         fewshot.compare(first, second)

@@ -231,6 +231,8 @@ def test_halves_of_real_reviews():
     (r"texts\[0\] is no valid Unicode", lambda: retrieval.encode(encoder(), TOKENIZER, ["\ud83d"])),
     ("length is 2 and size 64: a row", lambda: retrieval.encode(encoder(), TOKENIZER, TEXTS, 2)),
     ("pooling is 'max'", lambda: retrieval.encode(encoder(), TOKENIZER, TEXTS, pooling="max")),
+    (r"shapes \(3, 3\) and \(3, 2\): give", lambda: retrieval.similarities(
+        torch.eye(3), torch.zeros(3, 2))),
     (r"shape \(3, 3\): give \(texts, width\)", lambda: retrieval.whitened(torch.eye(3))),
     ("strength is 1.5: give", lambda: retrieval.whitened(skewed(), 1.5)),
     (r"shape \(3, 2\): give", lambda: retrieval.recall_at(torch.zeros(3, 2), 1)),

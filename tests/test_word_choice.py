@@ -83,6 +83,14 @@ def test_plain_words_are_words_of_one_token():
         assert tokenizer.convert_tokens_to_ids(word) == number
 
 
+@pytest.mark.parametrize("rows", [[], [-1], [10**9], np.zeros(3)])
+def test_rows_that_are_no_tokens_are_refused(rows):
+    tokenizer = wordpiece()
+    model = tiny_model(vocabulary=len(tokenizer))
+    with pytest.raises(CourseError, match=r"rows(\[0\])? (are no token ids|is 0.0: give a whole)"):
+        word_choice.log_probabilities(model, tokenizer, Template("{text} {mask}"), ["a"], rows)
+
+
 # --- fillers and separation -----------------------------------------------------------------
 
 def test_fillers_weigh_every_collection_alike():

@@ -125,6 +125,7 @@ def embed(
     return (states * weights).sum(1) / weights.sum(1)
 
 
+@door
 def info_nce(
     first: torch.Tensor,
     second: torch.Tensor,
@@ -175,6 +176,7 @@ def loss(
     return info_nce(first, second, temperature, exclude=same)
 
 
+@door
 def alignment(first: torch.Tensor, second: torch.Tensor, power: float = 2) -> torch.Tensor:
     """Mean distance between the two views, to ``power``, on the unit sphere. Lower is better.
 
@@ -190,6 +192,7 @@ def alignment(first: torch.Tensor, second: torch.Tensor, power: float = 2) -> to
     return apart.norm(dim=1).pow(power).mean()
 
 
+@door
 def uniformity(vectors: torch.Tensor, sharpness: float = 2) -> torch.Tensor:
     """How evenly vectors of different texts cover the unit sphere. Lower is better.
 

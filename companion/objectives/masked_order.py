@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerBase
 
 from companion.corpora.sentences import split_sentences
 from companion.errors import CourseError
-from companion.guards import check_fields, door, refuse_one_text
+from companion.guards import check_fields, door
 from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE, MaskedLM, parts
 from companion.objectives.pairs import pair_head
@@ -86,6 +86,7 @@ def pair_rows(pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
     return rows
 
 
+@door
 def pack_pairs(
     texts: Iterable[str], tokenizer: PreTrainedTokenizerBase, length: int = 128, margin: int = 0
 ) -> np.ndarray:
@@ -101,7 +102,9 @@ def pack_pairs(
     Raises:
         CourseError: one text instead of several, or too little text for a row.
     """
-    refuse_one_text(texts)
+    if length < 5 or margin < 0:
+        raise CourseError(f"length is {length} and margin {margin}: give a length of at least 5, "
+                          "for two stretches, and a margin of at least 0")
     pairs, rest, texts = [], [], iter(texts)
     while batch := list(islice(texts, BATCH)):
         found = [split_sentences(t, "zh" if without_spaces(t) else "en") for t in batch]

@@ -28,16 +28,20 @@ from companion.objectives.lengths import refuse_longer
 from companion.objectives.masked import IGNORE
 
 Span = tuple[int, int]  # begin, and end (the first position after it)
+MOST = 10_000  # sentinels; each is a row of the embeddings
 SENTINEL = "<extra_id_{}>"  # T5's names
 
 # --- sentinels ----------------------------------------------------------------------------
 
 
+@door
 def with_sentinels(tokenizer: PreTrainedTokenizerBase, count: int = 100):
     """A copy of the tokenizer with ``count`` sentinels, as many as T5 has.
 
     The vocabulary grows: a model for it needs ``len(tokenizer)`` embeddings.
     """
+    if not 1 <= count <= MOST:
+        raise CourseError(f"count is {count}: give 1 to {MOST}")
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.add_tokens([SENTINEL.format(i) for i in range(count)], special_tokens=True)
     return tokenizer
@@ -156,6 +160,7 @@ def pack(
     return flat[: rows * length].reshape(rows, length)
 
 
+@door
 def counts(tokens: int, share: float = 0.15, mean: float = 3.0) -> tuple[int, int]:
     """How many of ``tokens`` tokens are taken out, and in how many spans."""
     noise = max(1, round(share * tokens))
@@ -256,6 +261,7 @@ def _padded(rows: list[list[int]], width: int, filler: int) -> torch.Tensor:
     return torch.tensor([[*row, *[filler] * (width - len(row))] for row in rows])
 
 
+@door
 def shift_right(labels: torch.Tensor, start: int, pad: int) -> torch.Tensor:
     """Teacher forcing: what the decoder reads while it is asked for ``labels``.
 

@@ -4,12 +4,11 @@ Prompting for named entities by filling in a template for every span is the idea
 (2021), who fine-tune a sequence-to-sequence model for it. Here nothing is trained.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
 
 from companion.entity import Entity
 from companion.errors import CourseError
-from companion.guards import as_list, door, listed
+from companion.guards import door, listed
 from companion.prompting.candidates import Scored, candidates, resolve
 from companion.prompting.classifier import PromptClassifier
 
@@ -40,14 +39,15 @@ class EntityFinder:
     """
 
     @door
-    def __init__(self, classifier: PromptClassifier, none: Any = "O", longest: int = 4,
+    def __init__(self, classifier: PromptClassifier, none: Hashable = "O", longest: int = 4,
                  only: str = "capitals"):
         if set(classifier.template.slots) != {"text", "span"}:
             raise CourseError(f"the template has the slots "
                               f"{', '.join(classifier.template.slots) or 'none'}: write {{text}} "
                               "and {span}")
-        if none not in classifier.labels:
-            raise CourseError(f"the verbalizer has no label {none!r} for what is no entity: add "
+        if none not in set(classifier.labels):
+            said = " ".join(repr(none).split())
+            raise CourseError(f"the verbalizer has no label {said} for what is no entity: add "
                               "it, with words such as 'thing'")
         candidates("a", longest, only)
         self.classifier, self.none, self.longest, self.only = classifier, none, longest, only
@@ -130,7 +130,7 @@ class EntityFinder:
         Raises:
             CourseError: as ``scores``, or not one list of entities for each text.
         """
-        texts, gold = listed(texts), as_list(gold, "gold")
+        texts = listed(texts)
         if len(texts) != len(gold):
             raise CourseError(f"{len(texts)} texts but {len(gold)} lists of entities: give one "
                               "for each text")
@@ -140,6 +140,7 @@ class EntityFinder:
         return best
 
 
+@door
 def best_margin(spans: Sequence[tuple[float, bool]], gold: int) -> tuple[float, float]:
     """The margin with the best F1, and that F1.
 

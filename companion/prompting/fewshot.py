@@ -126,7 +126,8 @@ def compare(first: Sequence[float], second: Sequence[float]) -> dict[str, float]
     Raises:
         CourseError: fewer than two seeds, or not the same number of both.
     """
-    if len(first) != len(second) or len(first) < 2:
+    flat = all(getattr(part, "ndim", 1) == 1 for part in (first, second))
+    if not flat or len(first) != len(second) or len(first) < 2:
         raise CourseError(f"{len(first)} and {len(second)} accuracies: give one of each method "
                           "for every seed, and at least two seeds")
     first, second = [float(a) for a in first], [float(b) for b in second]

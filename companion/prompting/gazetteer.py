@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from companion.entity import Entity
 from companion.errors import CourseError
-from companion.guards import as_list
+from companion.guards import door
 from companion.prompting.candidates import Scored, candidates, resolve, runs
 
 
@@ -24,8 +24,8 @@ class Gazetteer:
         CourseError: not one list of entities for each text, or no entity at all.
     """
 
+    @door
     def __init__(self, texts: Sequence[str], gold: Sequence[Sequence[Entity]]):
-        texts, gold = as_list(texts, "texts"), as_list(gold, "gold")
         if len(texts) != len(gold):
             raise CourseError(f"{len(texts)} texts but {len(gold)} lists of entities: give one "
                               "for each text")
@@ -40,9 +40,10 @@ class Gazetteer:
         self.frequent = sum(seen.values(), Counter()).most_common(1)[0][0]
         self._longest = max(len(name.split()) for name in self.names)
 
+    @door
     def predict(self, texts: Sequence[str]) -> list[list[Entity]]:
         """The known names in each text; of overlapping ones the longer, then the earlier."""
-        return [self._known(text) for text in as_list(texts, "texts")]
+        return [self._known(text) for text in texts]
 
     def _known(self, text: str) -> list[Entity]:
         found = [Scored(start, end, self.names[text[start:end]], end - start)

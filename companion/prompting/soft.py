@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import CourseError
+from companion.guards import door
 from companion.prompting.template import Encoded, Input, Template, _inside
 from companion.tokenization import fast_backend
 
@@ -96,6 +97,7 @@ def own_places(ids: Sequence[int], ends: tuple[int, int], tokenizer: PreTrainedT
     return [place for place in places if ids[place] not in special]
 
 
+@door
 def soft_prompt(model: nn.Module, template: Template, tokenizer: PreTrainedTokenizerBase
                 ) -> SoftTemplate:
     """Give ``model``, in place, soft words for the tokens of a template.

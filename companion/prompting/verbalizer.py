@@ -113,12 +113,17 @@ class Verbalizer:
         _refuse_twice([(label, word, ids) for (label, word), ids in zip(self.pairs, found)])
         return found
 
+    @door
     def aggregate(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores of words (..., words) -> scores of labels (..., labels)."""
+        if not scores.ndim or scores.shape[-1] != len(self.pairs):
+            raise CourseError(f"scores have shape {tuple(scores.shape)}: give (..., words), for "
+                              f"{len(self.pairs)} words")
         parts = scores.split([len(words) for words in self.words.values()], -1)
         return torch.stack([AGGREGATIONS[self.aggregation](part) for part in parts], -1)
 
 
+@door
 def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str, before: str = " "
                 ) -> tuple[int, ...]:
     """The token ids of a word at a gap, without special tokens.
@@ -142,6 +147,7 @@ def word_tokens(tokenizer: PreTrainedTokenizerBase, word: str, before: str = " "
     return tuple(ids[len(spaces):]) or tuple(ids)
 
 
+@door
 def vocabulary_words(tokenizer: PreTrainedTokenizerBase, before: str = " ") -> dict[str, int]:
     """The words that are one token, as they are written, with their ids.
 
@@ -171,7 +177,8 @@ def numbers(labels: Sequence[Label], known: Sequence[Label]) -> list[int]:
     places = {label: place for place, label in enumerate(known)}
     for label in (labels := plain(labels)):
         if not isinstance(label, Hashable) or label not in places:
-            said = f"{label!r}" if isinstance(label, Hashable) else type(label).__name__
+            simple = isinstance(label, Hashable) and not getattr(label, "ndim", 0)
+            said = f"{label!r}" if simple else type(label).__name__
             raise CourseError(f"the label {said} is none of {', '.join(map(repr, known))}: use "
                               "the same names in both")
     return [places[label] for label in labels]

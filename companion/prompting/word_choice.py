@@ -25,6 +25,7 @@ from companion.tokenization import warn_of_unknown
 Labelled = tuple[torch.Tensor, torch.Tensor]  # scores (texts, words) and labels 0 or 1 (texts,)
 
 
+@door
 def plain_words(tokenizer: PreTrainedTokenizerBase, before: str = " ",
                 chinese: bool = False) -> dict[str, int]:
     """Words of one token that have three letters or more and nothing else, with their ids.
@@ -37,6 +38,7 @@ def plain_words(tokenizer: PreTrainedTokenizerBase, before: str = " ",
     return {word: i for word, i in vocabulary_words(tokenizer, before).items() if fits(word)}
 
 
+@door
 @torch.inference_mode()
 def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
                       template: Template, texts: Sequence[Input], rows: Sequence[int],
@@ -54,6 +56,9 @@ def log_probabilities(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     """
     if template.places != 1:
         raise CourseError(f"the template has {template.places} masks: words are chosen for one")
+    entries = model.get_input_embeddings().num_embeddings
+    if not len(rows) or not all(0 <= row < entries for row in rows):
+        raise CourseError(f"rows are no token ids: give at least one, each from 0 to {entries - 1}")
     encoded = template.encode(tokenizer, texts, longest(model, tokenizer),
                               content_free=content_free)
     warn_of_unknown(encoded.unknown)
