@@ -114,7 +114,7 @@ def _plain(value: Any, wanted: type, name: str, keep: bool = False) -> Any:
     else:
         fits = isinstance(value, (str, os.PathLike)) and "\0" not in str(value)
     if not fits:
-        shown = f"{value!r}" if isinstance(value, Real) else f"of type {type(value).__name__}"
+        shown = f"{value}" if isinstance(value, Real) else f"of type {type(value).__name__}"
         raise CourseError(f"{name} is {shown}: give {PLAIN[wanted]}")
     return value if keep or wanted is float else wanted(value)
 

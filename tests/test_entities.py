@@ -357,7 +357,7 @@ def test_generators_are_as_good_as_lists(parts):
     (lambda p: finder(p).predict(None), "texts is a NoneType: give a list"),
     (lambda p: finder(p).choose_margin(["a dog"], None), "gold is a NoneType: give a list"),
     (lambda p: Gazetteer(None, [[]]), "texts is a NoneType: give a list"),
-    (lambda p: Gazetteer(["Ann"], [[Entity(0, 3, "PER")]]).predict("Ann"), "texts is a str: give"),
+    (lambda p: Gazetteer(["Ann"], [[Entity(0, 3, "PER")]]).predict("Ann"), "this is one text: give"),
     (lambda p: finder(p).predict(["a dog", " "]), "text 1: the text has no word"),
     (lambda p: finder(p).predict(["a [MASK] dog"]), r"special token \[MASK\]"),
     (lambda p: finder(p).predict(["dog " * 70]), "tokens longer than the model reads"),
