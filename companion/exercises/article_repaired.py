@@ -8,7 +8,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from companion.exercises.exercise import case, exercise
 
-
 _LARGE = (math.exp(200 - 201) + math.exp(199 - 201)) / 2
 
 
@@ -60,15 +59,15 @@ list_shares.hint_if(
     "exp of a large logit overflows. Use softmax or logsumexp, or subtract the largest first.",
     lambda case, got: got.isnan().any(),
     lambda x, *lists: normalize(_means(x.exp(), *lists), p=1, dim=0))
-list_shares.also_right(
-    lambda x, *lists: normalize(_means(x.softmax(0), *lists), p=1, dim=0))
+list_shares.also_right(lambda x, *ab: normalize(_means(x.softmax(0), *ab), p=1, dim=0))
 
 _VOCABULARY = {"[UNK]": 1, "great": 9, "good": 4, "##good": 5, "bad": 0, "amazing": 7}
 
 
 @exercise("article-words", ("the ids", "the unknown words"),
           "an unknown word is reported instead of counted.", cases=[
-              case(["great", "amazin", "good"], _VOCABULARY, expected=([9, 4], ["amazin"])),
+              case(["great", "terribel", "bad", "amazin", "good", "bda"], _VOCABULARY,
+                   expected=([9, 0, 4], ["terribel", "amazin", "bda"])),
               case(["awfull", "bad"], _VOCABULARY, expected=([0], ["awfull"])),
               case(["good"], _VOCABULARY, expected=([4], []))])
 def look_up(words: list[str], vocabulary: dict[str, int]) -> tuple[list[int], list[str]]:
@@ -111,11 +110,9 @@ look_up.also_right(lambda words, ids: ([ids[word] for word in words if ids.get(w
 # A sentence that has to be cut, one that fits exactly, and one of which one id is left.
 @exercise("article-row", "the row",
           "the row is built as in pretraining, and the prompt is always whole.", cases=[
-              case([11, 12, 13, 14, 15, 16], [21, 4, 22], 2, 3, 8,
-                   expected=[2, 11, 12, 13, 21, 4, 22, 3]),
-              case([11, 12, 13, 14], [21, 4, 22], 2, 3, 9,
-                   expected=[2, 11, 12, 13, 14, 21, 4, 22, 3]),
-              case([11, 12, 13, 14], [21, 4, 22], 2, 3, 6, expected=[2, 11, 21, 4, 22, 3])])
+    case([11, 12, 13, 14, 15, 16], [21, 4, 22], 2, 3, 8, expected=[2, 11, 12, 13, 21, 4, 22, 3]),
+    case([11, 12, 13, 14], [21, 4, 22], 2, 3, 9, expected=[2, 11, 12, 13, 14, 21, 4, 22, 3]),
+    case([11, 12, 13, 14], [21, 4, 22], 2, 3, 6, expected=[2, 11, 21, 4, 22, 3])])
 def training_row(sentence, prompt, cls: int, sep: int, max_length: int) -> list[int]:
     """Build the ids that the model reads.
 

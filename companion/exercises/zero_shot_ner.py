@@ -1,5 +1,7 @@
 """The exercises of the chapter "Zero-shot NER by prompts"."""
 
+from functools import reduce
+
 import torch
 
 from companion.exercises.exercise import case, exercise
@@ -42,12 +44,14 @@ count_spans.also_right(lambda n, k: sum(n - size + 1 for size in range(1, min(n,
 
 
 # Columns: PER, LOC, ORG, no entity. Calibrated: -1, -.5, -1, .5; -3, 1.5, 1.5, -1;
-# -2.5, -.5, .75, 1.5; 0, .5, 2.5, -4.
+# -2.5, -.5, .75, 1.5; 0, .5, 2.5, -4. Then two types: -1, .5, -.5.
 @exercise("entities-lead", "the leads", "what the model says about nothing is taken away.",
           cases=[case(torch.tensor([[-2.0, -3.0, -5.0, -1.5], [-4.0, -1.0, -2.5, -3.0],
                                     [-3.5, -3.0, -3.25, -0.5], [-1.0, -2.0, -1.5, -6.0]]),
                       torch.tensor([-1.0, -2.5, -4.0, -2.0]),
-                      expected=torch.tensor([-1.0, 2.5, -0.75, 6.5]))])
+                      expected=torch.tensor([-1.0, 2.5, -0.75, 6.5])),
+                 case(torch.tensor([[-2.0, -1.5, -1.0]]), torch.tensor([-1.0, -2.0, -0.5]),
+                      expected=torch.tensor([1.0]))])
 def lead(scores: torch.Tensor, free: torch.Tensor) -> torch.Tensor:
     """Return the calibrated lead of the best type over "no entity" for each span.
 
@@ -89,15 +93,14 @@ lead.also_right(lambda scores, free: torch.tensor(
 # A chain, in which the middle one decides; a bad long span; neighbours that touch.
 @exercise("entities-resolve", "the spans that remain",
           "the best spans remain, and none overlaps another.", cases=[
-              case([(12, 16, "ORG", 1.5), (0, 5, "PER", 1.0), (4, 10, "LOC", 3.0),
-                    (9, 14, "PER", 2.0), (15, 20, "LOC", 1.25), (22, 25, "PER", 0.5)],
-                   expected=[(4, 10, "LOC", 3.0), (12, 16, "ORG", 1.5), (22, 25, "PER", 0.5)]),
-              case([(0, 20, "ORG", 0.75), (3, 8, "PER", 1.5), (9, 12, "LOC", 0.5),
-                    (13, 20, "PER", 1.0)],
-                   expected=[(3, 8, "PER", 1.5), (9, 12, "LOC", 0.5), (13, 20, "PER", 1.0)]),
-              case([(0, 4, "PER", 0.5), (4, 9, "LOC", 0.25), (10, 12, "ORG", 2.0)],
-                   expected=[(0, 4, "PER", 0.5), (4, 9, "LOC", 0.25), (10, 12, "ORG", 2.0)]),
-              case([], expected=[])])
+    case([(12, 16, "ORG", 1.5), (0, 5, "PER", 1.0), (4, 10, "LOC", 3.0), (9, 14, "PER", 2.0),
+          (15, 20, "LOC", 1.25), (22, 25, "PER", 0.5)],
+         expected=[(4, 10, "LOC", 3.0), (12, 16, "ORG", 1.5), (22, 25, "PER", 0.5)]),
+    case([(0, 20, "ORG", 0.75), (3, 8, "PER", 1.5), (9, 12, "LOC", 0.5), (13, 20, "PER", 1.0)],
+         expected=[(3, 8, "PER", 1.5), (9, 12, "LOC", 0.5), (13, 20, "PER", 1.0)]),
+    case([(0, 4, "PER", 0.5), (4, 9, "LOC", 0.25), (10, 12, "ORG", 2.0)],
+         expected=[(0, 4, "PER", 0.5), (4, 9, "LOC", 0.25), (10, 12, "ORG", 2.0)]),
+    case([], expected=[])])
 def resolve(spans: list[tuple]) -> list[tuple]:
     """Return spans that do not overlap, the best first chosen.
 
@@ -140,16 +143,10 @@ resolve.mistakes(
     ("nothing is dropped: no two spans of the result may overlap.", sorted),
     ("only the best span is kept. A text may have several entities.",
      lambda spans: sorted(spans, key=lambda span: -span[3])[:1]))
-
-
-@resolve.also_right
-def _(spans):
-    taken, kept = set(), []
-    for span in sorted(spans, key=lambda span: span[3], reverse=True):
-        if not taken & {*range(*span[:2])}:
-            taken |= {*range(*span[:2])}
-            kept.append(span)
-    return sorted(kept)
+resolve.also_right(lambda spans: sorted(reduce(  # by the places that two spans share
+    lambda kept, new: kept + [new] * (not any({*range(*new[:2])} & {*range(*old[:2])}
+                                              for old in kept)),
+    sorted(spans, key=lambda span: span[3], reverse=True), [])))
 
 
 # 4 right, 8 to find, 11 predicted, one of them in the wrong text; then nothing is predicted.

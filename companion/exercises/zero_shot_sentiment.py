@@ -62,12 +62,13 @@ matching_border.also_right(lambda x, share: reduce(
 
 # The unlabelled texts: one with median 3 and mean 12; then 1 to 9, a quarter of them above 7.
 @exercise("zeroshot-border", "the labels", "the border is where the unlabelled texts say it is.",
-          cases=lambda: [case(torch.tensor(scores), torch.tensor(others), share,
-                              expected=torch.tensor(labels)) for scores, others, share, labels in (
-              ([2.5, 3.5, 15.0, 4.9], [1.0, 40.0, 3.0, 14.0, 2.0], 0.5, [0, 1, 1, 1]),
-              ([2.5, 7.5, 5.5, -1.0, 4.5, 6.5, 12.0],
-               [4.0, 9.0, 1.0, 7.0, 5.0, 2.0, 8.0, 3.0, 6.0], 0.25, [0, 1, 0, 0, 0, 0, 1]),
-              ([3.5, 3.0, 1.0], [1.0, 40.0, 3.0, 14.0, 2.0], 0.5, [1, 0, 0]))])  # 3.0: not above
+          cases=lambda: [
+              case(torch.tensor([2.5, 3.5, 15.0, 4.9, 3.0]),  # 3.0 is not above the border
+                   torch.tensor([1.0, 40.0, 3.0, 14.0, 2.0]), 0.5,
+                   expected=torch.tensor([0, 1, 1, 1, 0])),
+              case(torch.tensor([2.5, 7.5, 5.5, -1.0, 4.5, 6.5, 12.0]),
+                   torch.tensor([4.0, 9.0, 1.0, 7.0, 5.0, 2.0, 8.0, 3.0, 6.0]), 0.25,
+                   expected=torch.tensor([0, 1, 0, 0, 0, 0, 1]))])
 def predict(scores: torch.Tensor, unlabelled: torch.Tensor, share: float) -> torch.Tensor:
     """Label texts with a border that comes from unlabelled texts.
 
@@ -89,7 +90,7 @@ predict.mistakes(
      lambda x, others, share: (x < others.quantile(1 - share)).long()),
     ("a score that equals the border is not above it: its label is 0.",
      lambda x, others, share: (x >= others.quantile(1 - share)).long()),
-    ("the share must lie above it, not below.", lambda x, u, p: predict(x, u, 1 - p)),
+    ("the share must lie above the border, not below.", lambda x, u, p: predict(x, u, 1 - p)),
     ("the share is not used: this is always the median.", lambda x, u, p: predict(x, u, 0.5)),
     ("the border is a mean. A few extreme scores move a mean far; use a quantile.",
      lambda x, others, share: (x > others.mean()).long()),
@@ -105,8 +106,8 @@ predict.also_right(
 # With 30 of 100 positive texts, the 20 best negative ones are taken for positive, too.
 @exercise("zeroshot-limit", "the accuracy",
           "this is what a wrong prior costs, however good the scores are.",
-          cases=[case(0.3, expected=0.8), case(0.9, expected=0.6), case(0.5, expected=1.0),
-                 case(0.45, expected=0.95), case(1.0, expected=0.5)])
+          cases=[case(share, expected=best) for share, best in (
+              (0.3, 0.8), (0.9, 0.6), (0.5, 1.0), (0.45, 0.95), (1.0, 0.5))])
 def best_accuracy(share: float) -> float:
     """Return the best accuracy that a median border can reach.
 
@@ -213,17 +214,8 @@ def _both(a, b, draws):
     return (a.double() - b.double())[draws].mean(1)
 
 
-def _ends(values, low=0.025, high=0.975):
-    return values.quantile(low).item(), values.quantile(high).item()
-
-
 def _alone(right, draws):
-    return _ends(right.double()[draws].mean(1))
-
-
-def _spread(values, correction):
-    width = 1.96 * values.std(correction=correction)
-    return (values.mean() - width).item(), (values.mean() + width).item()
+    return difference_interval(right, right ^ right, draws)
 
 
 difference_interval.mistakes(
@@ -231,20 +223,21 @@ difference_interval.mistakes(
     ("this is the difference b - a, not a - b.", lambda a, b, d: difference_interval(b, a, d)),
     ("this is method a alone. Subtract b in each resample.", lambda a, b, draws: _alone(a, draws)),
     ("this is a 90 % interval: leave 2.5 % out at each end.",
-     lambda *given: _ends(_both(*given), 0.05, 0.95)),
+     lambda *given: tuple(np.percentile(_both(*given), [5, 95]))),
     ("these are the smallest and the largest value. Take percentiles.",
-     lambda *given: _ends(_both(*given), 0.0, 1.0)),
+     lambda *given: tuple(np.percentile(_both(*given), [0, 100]))),
     ("two intervals are subtracted. The texts are the same for both methods: take the difference "
      "in each resample, then the percentiles.",
      lambda a, b, draws: np.subtract(_alone(a, draws), _alone(b, draws)[::-1]).tolist()),
     ("percentiles are subtracted. Take the difference in each resample first.",
      lambda a, b, draws: np.subtract(_alone(a, draws), _alone(b, draws)).tolist()),
     ("the mean runs over the resamples. It should run over the texts of each resample.",
-     lambda a, b, draws: _ends((a.double() - b.double())[draws].mean(0))),
+     lambda a, b, draws: difference_interval(a, b, draws.T)),
     ("this is the mean plus and minus 1.96 standard deviations. Take percentiles.",
-     lambda *given: _spread(_both(*given), 0), lambda *given: _spread(_both(*given), 1)),
+     lambda *g: tuple(float(_both(*g).mean() + k * _both(*g).std(0, False)) for k in (-1.96, 1.96)),
+     lambda *g: tuple(float(_both(*g).mean() + k * _both(*g).std()) for k in (-1.96, 1.96))),
     ("`draws` is not used: these are percentiles of single texts.",
-     lambda a, b, draws: _ends(a.double() - b.double())),
+     lambda a, b, _: difference_interval(a, b, torch.arange(len(a))[:, None])),
     ("the entries are true and false: make numbers of them first, with .float().",
      lambda a, b, draws: a[draws].mean(1), lambda a, b, draws: a - b))
 difference_interval.also_right(lambda a, b, draws: tuple(np.percentile([
