@@ -79,7 +79,8 @@ def one(data: dict, encoder: str, settings: Settings, head: str, folder: Path) -
     parts = {part: scored(tagger.predict([x.text for x in data[part]]), data[part], data["train"])
              for part in ("validation", "test")}
     return {"head": head, "seed": settings.seed, "encoder": encoder, "settings": vars(settings),
-            "log": run.log, **parts, "sentence": [(e.type, SENTENCE[e.start : e.end]) for e in said]}
+            "log": run.log, **parts,
+            "sentence": [(e.type, SENTENCE[e.start : e.end]) for e in said]}
 
 
 def finished(out: Path) -> list[dict]:
@@ -107,13 +108,15 @@ def main(argv: list[str] | None = None) -> None:
                 settings = Settings(epochs=asked.epochs, rate=asked.rate, head_rate=2e-3, seed=seed)
                 entry = one(data, asked.encoder, settings, head, asked.out / f"{head}-{seed}")
                 write(scores, entry)
-                print(f"{head:8} {seed:4}  validation F1 {entry['validation']['f1']:.4f}", flush=True)
+                print(f"{head:8} {seed:4}  validation F1 {entry['validation']['f1']:.4f}",
+                      flush=True)
     found = finished(scores)
     for head in asked.heads:
         for part in ("validation", "test"):
             of = [e[part]["f1"] for e in found if e["head"] == head]
             print(f"{head:8} {part:10} F1 {mean(of):.4f}, seeds {min(of):.4f} to {max(of):.4f}")
-    best = max(asked.heads, key=lambda h: mean(e["validation"]["f1"] for e in found if e["head"] == h))
+    best = max(asked.heads, key=lambda h: mean(e["validation"]["f1"] for e in found
+                                               if e["head"] == h))
     print(f"ship {asked.out / f'{best}-{asked.seeds[0]}' / 'model'}")
 
 

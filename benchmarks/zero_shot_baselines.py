@@ -41,7 +41,8 @@ def report(collection: str, name: str, labels: int, each: list[np.ndarray]) -> N
     """One row; ``each`` holds which texts are right, for one run or for one a seed."""
     right = np.mean(each, 0)
     add({"part": "baseline", "collection": collection, "name": name, "labels": labels,
-         "accuracy": round(float(right.mean()), 4), "runs": [round(float(r.mean()), 4) for r in each],
+         "accuracy": round(float(right.mean()), 4),
+         "runs": [round(float(r.mean()), 4) for r in each],
          **({"interval": interval(right)} if len(each) == 1 else {})})
     print(rows("baseline")[-1], flush=True)
 
