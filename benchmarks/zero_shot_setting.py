@@ -38,8 +38,8 @@ FIXED = TEMPLATES[0]  # Schick and Schütze (2021, section 4.1) use it; nothing 
 
 # Written by hand before any of these results, the most usual words first.
 POSITIVE = ("great good excellent wonderful amazing fantastic perfect brilliant beautiful "
-            "enjoyable superb outstanding fun funny powerful touching delightful charming fresh clever "
-            "entertaining interesting moving terrific").split()
+            "enjoyable superb outstanding fun funny powerful touching delightful charming fresh "
+            "clever entertaining interesting moving terrific").split()
 NEGATIVE = ("terrible bad awful horrible boring poor stupid disappointing worst dull lame weak "
             "ridiculous pathetic mess waste flat predictable annoying painful disappointment "
             "dreadful slow silly").split()
