@@ -40,8 +40,6 @@ def cells(page: str) -> dict[str, str]:
     """What the cells of a page must be, by the name of their function."""
     chapter = page.removesuffix("_solutions")
     made = blank if page == chapter else str
-    if hasattr(CHAPTERS[chapter], "EXERCISES"):  # the old form
-        return {}
     return {one.function: made(one.source) for one in of_chapter(chapter)}
 
 

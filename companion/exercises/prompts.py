@@ -37,7 +37,7 @@ positive_share.mistakes(
      lambda answers, labels: positive_share(answers, {w: "neg" for w, _ in answers} | labels)),
     ("the words are counted. Add up their probabilities instead.",
      lambda answers, labels: positive_share([(word, 1) for word, _ in answers], labels)),
-    ("you used only the first answer. Add all up.", lambda a, labels: positive_share(a[:1], labels)),
+    ("you used only the first answer. Add all up.", lambda a, tags: positive_share(a[:1], tags)),
 )
 positive_share.also_right(
     lambda answers, labels: sum(p for word, p in answers if labels.get(word) == "pos") / sum(

@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from companion.exercises import old
 from companion.exercises.compare import equal, kind_problem
 from companion.exercises.exercise import Case, Exercise
 from companion.exercises.running import Run, run_all
@@ -20,8 +19,6 @@ from companion.exercises.running import Run, run_all
 def known_hint(exercise: Exercise, runs: Sequence[Run], first_wrong: int) -> str | None:
     """The hint for the mistake that these runs show, or None."""
     cases = exercise.cases()[:len(runs)]
-    if isinstance(exercise, old.Exercise):
-        return _old_hint(exercise, cases[first_wrong], runs[first_wrong])
     for mistake in exercise.known:
         for function in mistake.functions:
             if _makes(run_all(function, cases), runs, cases, len(exercise.results)):
@@ -30,13 +27,6 @@ def known_hint(exercise: Exercise, runs: Sequence[Run], first_wrong: int) -> str
     if run.error or kind_problem(case.expected, run.value, exercise.results):
         return None
     return next((rule.hint for rule in exercise.rules if holds(rule, case, run.value)), None)
-
-
-def _old_hint(exercise: old.Exercise, case: Case, run: Run) -> str | None:
-    if run.error:
-        return exercise.error_hint(run.error)
-    wrong_kind = kind_problem(case.expected, run.value, exercise.results)
-    return None if wrong_kind else exercise.hint(case, run.value)
 
 
 def holds(rule: Any, case: Case, value: Any) -> bool:

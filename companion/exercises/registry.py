@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from importlib import import_module
-from importlib.util import find_spec
 
 from companion.errors import CourseError
+from companion.exercises import (
+    albert,
+    albert_ner,
+    article_repaired,
+    causal_lm,
+    chinese_ner_data,
+    contrastive_learning,
+    few_shot,
+    inside_transformer,
+    masked_lm,
+    prompts,
+    sentence_pairs,
+    sequence_to_sequence,
+    three_families,
+    zero_shot_ner,
+    zero_shot_sentiment,
+)
 from companion.exercises.exercise import Exercise
 
-# The chapters in the order of the course -> the old name of the file, until it is converted.
-_OLD = {
-    "inside_transformer": "transformer",
-    "masked_lm": "",
-    "sentence_pairs": "pairs",
-    "causal_lm": "causal",
-    "sequence_to_sequence": "spans",
-    "contrastive_learning": "contrastive",
-    "three_families": "families",
-    "prompts": "prompts",
-    "zero_shot_sentiment": "zero_shot",
-    "article_repaired": "article",
-    "few_shot": "fewshot",
-    "zero_shot_ner": "entities",
-    "albert": "albert",
-    "chinese_ner_data": "tags",
-    "albert_ner": "ner",
-}
-
-
-def _file(chapter: str) -> str:
-    new = f"companion.exercises.{chapter}"
-    return new if find_spec(new) else f"companion.exercises.{_OLD[chapter]}"
-
-
-CHAPTERS = {chapter: import_module(_file(chapter)) for chapter in _OLD}
+# In the order of the course.
+_MODULES = (inside_transformer, masked_lm, sentence_pairs, causal_lm, sequence_to_sequence,
+            contrastive_learning, three_families, prompts, zero_shot_sentiment, article_repaired,
+            few_shot, zero_shot_ner, albert, chinese_ner_data, albert_ner)
+CHAPTERS = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
 
 
 def of_chapter(chapter: str) -> list[Exercise]:
     """The exercises of one chapter, in the order of its file."""
-    module = CHAPTERS[chapter]
-    if hasattr(module, "EXERCISES"):  # the old form
-        return list(module.EXERCISES)
-    return [value for value in vars(module).values() if isinstance(value, Exercise)]
+    return [value for value in vars(CHAPTERS[chapter]).values() if isinstance(value, Exercise)]
 
 
 _BY_ID = {exercise.id: exercise for chapter in CHAPTERS for exercise in of_chapter(chapter)}
