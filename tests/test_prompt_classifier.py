@@ -304,7 +304,7 @@ def test_ensembles():
     ("template is of type int: give a str", lambda: classifier(template=3)),
     ("the model is of type Linear: give a model of", lambda: PromptClassifier(
         torch.nn.Linear(1, 1), TEMPLATE, WORDS, tokenizer=PAIRS["bert"][1])),
-    ("the name of the model is 3: give", lambda: PromptClassifier(3, TEMPLATE, WORDS)),
+    ("the name of the model is of type int: give", lambda: PromptClassifier(3, TEMPLATE, WORDS)),
     ("a model object needs its tokenizer", lambda: PromptClassifier(
         PAIRS["bert"][0], TEMPLATE, WORDS)),
     ("the tokenizer is of type int: give", lambda: PromptClassifier(
