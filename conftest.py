@@ -1,5 +1,6 @@
 """Settings of every test run; they must be made before torch or transformers is imported."""
 
+import os
 from types import SimpleNamespace
 
 from tools import environment
@@ -7,7 +8,7 @@ from tools import environment
 environment.apply()
 
 import nbval.plugin  # noqa: E402
-from hypothesis import settings  # noqa: E402
+from hypothesis import Phase, settings  # noqa: E402
 
 from tools import pages, working_copy  # noqa: E402
 
@@ -24,6 +25,10 @@ def pytest_report_header() -> list[str]:
 
 
 # No deadline: a test must not fail because the machine is busy. The examples are drawn from
-# a fixed seed, so a failure is the same for everybody.
-settings.register_profile("course", deadline=None, derandomize=True)
-settings.load_profile("course")
+# a fixed seed, so a failure is the same for everybody. A failing example is not made smaller:
+# many tests are there to fail on a broken copy, and that search takes minutes. To see the
+# smallest example of a failure: HYPOTHESIS_PROFILE=smallest.
+settings.register_profile("smallest", deadline=None, derandomize=True)
+settings.register_profile("course", settings.get_profile("smallest"),
+                          phases=[Phase.explicit, Phase.generate])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "course"))

@@ -472,7 +472,7 @@ MINE = "江泽民主席昨天在北京会见了美国总统克林顿。"
 for entity in names:
     assert MINE[entity.start : entity.end] == entity.text
 long = MINE * 500
-parts = reader.predict(["", "😀", long])
+parts = reader.predict(["", "VCD 😀", long])
 print(f"nothing: {parts[0]}; {len(long):,} characters are read in one call")
 assert all(long[e.start : e.end] == e.text for e in parts[2])
 
